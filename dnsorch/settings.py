@@ -1,0 +1,242 @@
+"""Settings of dnsorch: one file, everything by environment.
+
+``DNSORCH_ENV`` chooses a profile, a file of plain data in ``envs/``; a variable of
+the real environment wins over it. ``.env.example`` documents every variable. The
+profile ``dev`` is the embedded default and the only one with a built-in key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PROFILES = ("dev", "uta", "prod")
+
+env = environ.Env()
+
+DNSORCH_ENV = env.str("DNSORCH_ENV", default="dev")
+if DNSORCH_ENV not in PROFILES:
+    raise ImproperlyConfigured(
+        f"DNSORCH_ENV is {DNSORCH_ENV!r}; expected one of {', '.join(PROFILES)}"
+    )
+env.read_env(str(BASE_DIR / "envs" / f".env.{DNSORCH_ENV}"))
+EMBEDDED = DNSORCH_ENV == "dev"
+
+
+def env_secret(name: str, *, embedded: str) -> str:
+    """Return the secret variable ``name``, or what the file ``<name>_FILE`` holds.
+
+    A missing secret stops the start; ``embedded`` is the value of the dev profile,
+    which listens on loopback only.
+
+    Raises:
+        ImproperlyConfigured: neither is set outside the dev profile.
+    """
+    path = env.str(f"{name}_FILE", default="")
+    value = Path(path).read_text().strip() if path else env.str(name, default="")
+    if value:
+        return value
+    if EMBEDDED:
+        return embedded
+    raise ImproperlyConfigured(f"set {name} or {name}_FILE: it has no default")
+
+
+# --- Django -----------------------------------------------------------------------
+
+SECRET_KEY = env_secret(
+    "DNSORCH_SECRET_KEY", embedded="embedded-default-listens-on-loopback-only"
+)
+SECRET_KEY_FALLBACKS = env.list("DNSORCH_SECRET_KEY_FALLBACKS", default=[])
+DEBUG = env.bool("DNSORCH_DEBUG", default=False)
+ALLOWED_HOSTS = env.list("DNSORCH_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = env.list("DNSORCH_CSRF_TRUSTED_ORIGINS", default=[])
+VAR_DIR = Path(env.str("DNSORCH_VAR_DIR", default=str(BASE_DIR / "var")))
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_results",
+    "dnsorch.tokens",
+    "dnsorch.embedded",
+    "requests_tracker",
+    "dns_records",
+    "kafka_bridge",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "dnsorch.urls"
+WSGI_APPLICATION = "dnsorch.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("DNSORCH_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+WHITENOISE_USE_FINDERS = EMBEDDED
+WHITENOISE_AUTOREFRESH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+SECURE_TLS = env.bool("DNSORCH_BEHIND_TLS", default=not EMBEDDED)
+SESSION_COOKIE_SECURE = SECURE_TLS
+CSRF_COOKIE_SECURE = SECURE_TLS
+SECURE_SSL_REDIRECT = SECURE_TLS
+# Probes come straight to the container, without the proxy's header.
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_TLS else None
+SECURE_HSTS_SECONDS = env.int("DNSORCH_HSTS_SECONDS", default=31_536_000) * SECURE_TLS
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TLS
+SECURE_HSTS_PRELOAD = SECURE_TLS
+
+# --- database -----------------------------------------------------------------------
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3")
+}
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: a transaction that reads and then writes would otherwise fail at
+    # once with "database is locked", whatever the timeout. FULL: a 202 survives a
+    # power cut.
+    _database["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": (
+            "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+            "PRAGMA cache_size=-20000;PRAGMA temp_store=MEMORY;"
+        ),
+    }
+    _database["CONN_MAX_AGE"] = None
+    _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+else:
+    _database.setdefault("OPTIONS", {})
+    _database["CONN_MAX_AGE"] = env.int("DNSORCH_DATABASE_CONN_MAX_AGE", default=60)
+    _database["CONN_HEALTH_CHECKS"] = True
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = env.bool(
+        "DNSORCH_DATABASE_BEHIND_PGBOUNCER", default=False
+    )
+
+# --- REST ---------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "dnsorch",
+    "DESCRIPTION": "DNS changes, tracked, ordered and verified.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Celery: a hint carrier; the database is the truth -------------------------------
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+        "visibility_timeout": 300,
+        "unacked_restore_throttle": 1,
+        "global_keyprefix": "dnsorch:",
+    }
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_POOL_ACQUIRE_TIMEOUT = 2
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_DISABLE_PREFETCH = CELERY_BROKER_URL.startswith("redis")
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
+CELERY_TASK_TIME_LIMIT = 90
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "dnsorch.lane"
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+
+# --- Kafka --------------------------------------------------------------------------
+
+KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default="127.0.0.1:9092")
+KAFKA_CLIENT_OPTIONS: dict[str, Any] = env.json("KAFKA_CLIENT_OPTIONS", default={})
+KAFKA_TOPIC_REQUESTS = env.str("KAFKA_TOPIC_REQUESTS", default="dnsorch.requests")
+KAFKA_TOPIC_OUTCOMES = env.str("KAFKA_TOPIC_OUTCOMES", default="dnsorch.outcomes")
+KAFKA_TOPIC_DLQ = env.str("KAFKA_TOPIC_DLQ", default="dnsorch.requests.dlq")
+KAFKA_CONSUMER_GROUP = env.str("KAFKA_CONSUMER_GROUP", default="dnsorch")
+KAFKA_EVENT_SOURCE = env.str("KAFKA_EVENT_SOURCE", default="dnsorch")
+KAFKA_API_URL = env.str("KAFKA_API_URL", default="http://127.0.0.1:8000")
+KAFKA_API_TOKEN_REFERENCE = env.str(
+    "KAFKA_API_TOKEN_REFERENCE", default="env:KAFKA_API_TOKEN"
+)
+KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=30.0)
+KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=0)
+
+# --- dnsorch ------------------------------------------------------------------------
+
+DNSORCH_PROVIDERS: dict[str, str] = {
+    "rfc2136": "dns_records.providers.rfc2136.Rfc2136Provider",
+    "memory": "dns_records.providers.memory.MemoryProvider",
+}
+DNSORCH_SECRET_PROVIDERS: dict[str, str] = env.dict(
+    "DNSORCH_SECRET_PROVIDERS", default={}
+)
+# Seconds, unless the name says otherwise.
+DNSORCH_LEASE_S = env.float("DNSORCH_LEASE_S", default=30.0)
+DNSORCH_SWEEP_INTERVAL_S = env.float("DNSORCH_SWEEP_INTERVAL_S", default=1.0)
+DNSORCH_REQUEST_DEADLINE_S = env.float("DNSORCH_REQUEST_DEADLINE_S", default=86_400.0)
+DNSORCH_VERIFY_DEADLINE_S = env.int("DNSORCH_VERIFY_DEADLINE_S", default=300)
+DNSORCH_QUERY_TIMEOUT_S = env.float("DNSORCH_QUERY_TIMEOUT_S", default=2.0)
+DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
+DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
+DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
+DNSORCH_LOG_LEVEL = env.str("DNSORCH_LOG_LEVEL", default="INFO")
+DNSORCH_LOG_JSON = env.bool("DNSORCH_LOG_JSON", default=not EMBEDDED)
