@@ -1,0 +1,24 @@
+"""What dnsorch knows about DNS: where it is served, what is wanted, what was sent."""
+
+from dns_records.models.backend import Backend
+from dns_records.models.change import Action, Change, ChangeStatus
+from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
+from dns_records.models.rrset import OwnerName, Record, RRset
+from dns_records.models.zone import Fencing, VerifyPolicy, Zone
+
+__all__ = [
+    "Action",
+    "Backend",
+    "Batch",
+    "BatchStatus",
+    "Change",
+    "ChangeStatus",
+    "Fencing",
+    "Lane",
+    "LaneState",
+    "OwnerName",
+    "RRset",
+    "Record",
+    "VerifyPolicy",
+    "Zone",
+]

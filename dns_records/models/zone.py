@@ -1,0 +1,73 @@
+"""Zones that dnsorch provisions."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator
+from django.db import models
+
+from dns_records.models.backend import Backend
+
+MAX_TTL = 2**31 - 1  # RFC 2181 section 8
+
+
+class VerifyPolicy(models.TextChoices):
+    """Which name servers have to answer with a change before it is live."""
+
+    NONE = "none"
+    PRIMARY = "primary"
+    ALL = "all"
+    K_OF_N = "k-of-n"
+
+
+class Fencing(models.TextChoices):
+    """How a name server refuses an update by a worker that lost its lease."""
+
+    MARKER = "marker"
+    NONE = "none"
+
+
+class Mode(models.TextChoices):
+    """Who else writes to the zone."""
+
+    EXCLUSIVE = "exclusive"
+
+
+class Zone(models.Model):
+    """A zone on a backend: who serves it, and when a change counts as live.
+
+    ``nameservers`` are addresses as ``host:port``, the update server first.
+    """
+
+    name = models.CharField(max_length=1024, unique=True)
+    backend = models.ForeignKey(
+        Backend, on_delete=models.PROTECT, related_name="zones"
+    )
+    nameservers: models.JSONField[list[str], list[str]] = models.JSONField(
+        default=list
+    )
+    verify_policy = models.CharField(
+        max_length=10, choices=VerifyPolicy.choices, default=VerifyPolicy.ALL
+    )
+    verify_k = models.PositiveSmallIntegerField(null=True, blank=True)
+    verify_deadline_s = models.PositiveIntegerField(default=300)
+    fencing = models.CharField(
+        max_length=10, choices=Fencing.choices, default=Fencing.MARKER
+    )
+    mode = models.CharField(
+        max_length=10, choices=Mode.choices, default=Mode.EXCLUSIVE
+    )
+    default_ttl = models.PositiveIntegerField(
+        default=300, validators=[MaxValueValidator(MAX_TTL)]
+    )
+    serial = models.BigIntegerField(null=True, blank=True)
+    event_seq = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """Sorted by name."""
+
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
