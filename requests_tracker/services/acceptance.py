@@ -1,0 +1,84 @@
+"""The one way in: a request is accepted or rejected, once, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from django.db import transaction
+
+from dnsorch.exceptions import DnsorchError
+from requests_tracker.models import Request
+from requests_tracker.services import idempotency, lifecycle
+from requests_tracker.services.idempotency import Answer
+from requests_tracker.services.lifecycle import Origin
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Doorway:
+    """How a door speaks: the bodies of its answers.
+
+    ``render`` is called within the transaction of the accepted request;
+    ``render_error`` gives the problem document of a rejected one.
+    """
+
+    render: Callable[[Request], Answer]
+    render_error: Callable[[DnsorchError, Request], Answer]
+
+
+def run(
+    origin: Origin,
+    *,
+    operation: object,
+    perform: Callable[[Request], None],
+    doorway: Doorway,
+) -> Answer:
+    """Perform an operation at most once for its idempotency key.
+
+    ``perform`` fills in and stores the request; when it raises a domain error all
+    that it did is rolled back, and the rejection is stored with its reason.
+    ``operation`` is what the key's fingerprint is taken of.
+
+    Raises:
+        IdempotencyKeyReused, IdempotencyInProgress: there is no new request then.
+        DnsorchError: with status 5xx; nothing is stored, the client may try again.
+    """
+    key = origin.idempotency_key
+    digest = idempotency.fingerprint(operation) if key else ""
+    answer = idempotency.replay(origin.requester, key, digest)
+    if answer is None:
+        answer = _run_once(origin, digest, perform, doorway)
+    if answer.replayed:
+        idempotency.note_replay(answer)
+    return answer
+
+
+def _run_once(
+    origin: Origin,
+    digest: str,
+    perform: Callable[[Request], None],
+    doorway: Doorway,
+) -> Answer:
+    with transaction.atomic():
+        key = idempotency.claim(origin.requester, origin.idempotency_key, digest)
+        if isinstance(key, Answer):
+            return key
+        request = origin.request()
+        try:
+            with transaction.atomic():
+                perform(request)
+        except DnsorchError as error:
+            if error.status >= 500:
+                raise
+            lifecycle.open_rejected(request, error, [origin.received()])
+            answer = doorway.render_error(error, request)
+            logger.info("request rejected", code=error.code, **request.log_context())
+        else:
+            answer = doorway.render(request)
+            logger.info("request accepted", **request.log_context())
+        if key:
+            idempotency.settle(key, answer)
+        return answer

@@ -1,0 +1,138 @@
+"""One idempotency key of one owner acts once.
+
+Follows draft-ietf-httpapi-idempotency-key-header: the same key with the same
+operation gives the first answer again, with another operation an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import OperationalError, connection
+
+from dnsorch import clock
+from dnsorch.exceptions import IdempotencyInProgress, IdempotencyKeyReused
+from requests_tracker.models import IdempotencyKey, Step
+from requests_tracker.services import timeline
+
+WAIT_MS = 2000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client is told: HTTP status, JSON body, and where to look on."""
+
+    status: int
+    body: dict[str, Any]
+    location: str = ""
+    request_id: UUID | None = None
+    replayed: bool = False
+
+
+def fingerprint(operation: object) -> str:
+    """Return the SHA-256 of the canonical JSON of an operation, in hex."""
+    text = json.dumps(operation, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def replay(owner: str, key: str, operation: str) -> Answer | None:
+    """Return the first answer to ``key``, or None if it was not used yet.
+
+    ``operation`` is a fingerprint. Adds an event to the timeline of the original.
+
+    Raises:
+        IdempotencyKeyReused: the key was used for another operation.
+    """
+    if not key:
+        return None
+    row = IdempotencyKey.objects.filter(owner=owner, key=key).first()
+    return _answer(row, operation) if row and not _forgotten(row) else None
+
+
+def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | None:
+    """Take ``key`` in the running transaction, which has to :func:`settle` it.
+
+    Returns the row, or the first answer where somebody else was faster, or None
+    without a key.
+
+    Raises:
+        IdempotencyInProgress: somebody else holds it for longer than two seconds.
+        IdempotencyKeyReused: the key was used for another operation.
+    """
+    if not key:
+        return None
+    mine = IdempotencyKey(
+        owner=owner, key=key, fingerprint=operation, created_at=clock.now()
+    )
+    # The loser of the race waits here until the winner has committed.
+    try:
+        _set_lock_timeout(f"'{WAIT_MS}ms'")
+        IdempotencyKey.objects.bulk_create([mine], ignore_conflicts=True)
+        _set_lock_timeout("DEFAULT")
+    except OperationalError as error:
+        raise IdempotencyInProgress(retry_after=1) from error
+    row = IdempotencyKey.objects.get(owner=owner, key=key)
+    if row.pk == mine.pk:
+        return mine
+    if _forgotten(row):
+        row.delete()
+        return claim(owner, key, operation)
+    return _answer(row, operation)
+
+
+def settle(row: IdempotencyKey, answer: Answer) -> None:
+    """Keep the answer with its key, in the transaction of its request."""
+    IdempotencyKey.objects.filter(pk=row.pk).update(
+        request_id=answer.request_id,
+        response_status=answer.status,
+        response_body=answer.body,
+        response_location=answer.location,
+    )
+
+
+def note_replay(answer: Answer) -> None:
+    """Tell the timeline of the original that its answer was given again."""
+    if answer.request_id:
+        timeline.append(
+            [answer.request_id],
+            timeline.Entry(
+                Step.REPLAYED, "asked for again with the same idempotency key"
+            ),
+        )
+
+
+def _answer(row: IdempotencyKey, operation: str) -> Answer:
+    if row.fingerprint != operation:
+        raise IdempotencyKeyReused(
+            "this idempotency key was used for another operation; "
+            "send the same operation again or take a new key"
+        )
+    assert row.response_status is not None  # committed together with the answer
+    first = Answer(
+        row.response_status,
+        row.response_body or {},
+        row.response_location,
+        row.request_id,
+    )
+    return replace(first, replayed=True)
+
+
+def _forgotten(row: IdempotencyKey) -> bool:
+    keep = timedelta(days=settings.DNSORCH_IDEMPOTENCY_DAYS)
+    return row.created_at < clock.now() - keep
+
+
+def _set_lock_timeout(value: str) -> None:
+    """Bound the wait for the other holder of a key, on PostgreSQL.
+
+    SQLite lets one writer in at a time; its busy timeout bounds the wait.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {value}")

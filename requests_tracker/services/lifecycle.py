@@ -1,0 +1,196 @@
+"""Birth and progress of requests; the only place where a status moves.
+
+A step is a compare-and-set of the status and its timeline entries, in one
+transaction; a final state also takes its place in the outbox.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from dnsorch import clock
+from dnsorch.exceptions import DnsorchError
+from requests_tracker import status
+from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
+from requests_tracker.models.request import new_id
+from requests_tracker.services import timeline
+from requests_tracker.services.timeline import Entry
+from requests_tracker.status import Status
+
+TakeSequence = Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asks, through which door, and under which names the caller knows it.
+
+    ``action`` says what is asked for: ``create``, ``update`` or ``delete`` a
+    record, ``put`` or ``delete`` an RRset, ``changeset``, or the registration of
+    a zone.
+    """
+
+    requester: str
+    source: str
+    api_version: str
+    action: str
+    correlation_id: str
+    received_at: datetime
+    traceparent: str = ""
+    on_behalf_of: str = ""
+    idempotency_key: str = ""
+
+    def request(self) -> Request:
+        """Return a request that is received and not yet stored."""
+        return Request(
+            id=new_id(),
+            status=Status.RECEIVED,
+            source=self.source,
+            api_version=self.api_version,
+            action=self.action,
+            requester=self.requester,
+            on_behalf_of=self.on_behalf_of,
+            idempotency_key=self.idempotency_key,
+            correlation_id=self.correlation_id,
+            traceparent=self.traceparent,
+            received_at=self.received_at,
+        )
+
+    def received(self) -> Entry:
+        """Return the first entry of the timeline."""
+        return Entry(
+            Step.RECEIVED,
+            f"{self.action} received from {self.requester} over {self.source}",
+            data={"correlation_id": self.correlation_id},
+            at=self.received_at,
+        )
+
+
+def open_queued(request: Request, entries: Sequence[Entry]) -> None:
+    """Store an accepted request in state ``queued`` with its first entries."""
+    status.check(request.status, Status.QUEUED)
+    request.status = Status.QUEUED
+    request.deadline_at = request.received_at + timedelta(
+        seconds=settings.DNSORCH_REQUEST_DEADLINE_S
+    )
+    _insert(request, entries)
+
+
+def open_completed(
+    request: Request, entries: Sequence[Entry], take_sequence: TakeSequence
+) -> None:
+    """Store a request that was done by being accepted, such as a new zone."""
+    status.check(request.status, Status.COMPLETED)
+    request.status = Status.COMPLETED
+    request.completed_at = clock.now()
+    _insert(request, [*entries, Entry(Step.COMPLETED, "done")])
+    _publish([request], take_sequence)
+
+
+def open_rejected(request: Request, error: DnsorchError, entries: Sequence[Entry]) -> None:
+    """Store a request that was refused, with its reason."""
+    status.check(request.status, Status.REJECTED)
+    request.status = Status.REJECTED
+    request.completed_at = clock.now()
+    request.error = error.as_error()
+    request.error_code = error.code
+    _insert(request, [*entries, Entry.failure(Step.REJECTED, error)])
+    _publish([request], None)
+
+
+def _insert(request: Request, entries: Sequence[Entry]) -> None:
+    events = timeline.rows(request, entries)
+    Request.objects.bulk_create([request])
+    RequestEvent.objects.bulk_create(events)
+
+
+def move(
+    request_ids: Iterable[UUID],
+    to: Status,
+    entries: Callable[[Request], Sequence[Entry]] | Sequence[Entry],
+    *,
+    take_sequence: TakeSequence | None = None,
+    errors: Mapping[UUID, DnsorchError] | None = None,
+    next_attempt_at: datetime | None = None,
+    count_attempt: bool = False,
+) -> list[Request]:
+    """Move the requests that may become ``to``; return those that did.
+
+    A request whose state does not allow it is left as it is: the caller compares.
+    ``take_sequence`` is asked for the zone's next outcome numbers; every final
+    state but ``rejected`` needs it.
+    """
+    now = clock.now()
+    sources = [before for before, after in status.TRANSITIONS.items() if to in after]
+    with transaction.atomic():
+        moved = list(
+            Request.objects.select_for_update()
+            .filter(pk__in=list(request_ids), status__in=sources)
+            .order_by("pk")
+        )
+        if not moved:
+            return []
+        changes: dict[str, Any] = {"status": to, "next_attempt_at": next_attempt_at}
+        if count_attempt:
+            changes["attempts"] = F("attempts") + 1
+        if to in status.FINAL:
+            changes["completed_at"] = now
+        _update(moved, changes, entries)
+        for request in moved:
+            request.status = to
+            if errors and (error := errors.get(request.pk)):
+                request.error, request.error_code = error.as_error(), error.code
+        if errors:
+            Request.objects.bulk_update(moved, ["error", "error_code"])
+        if to in status.FINAL:
+            _publish(moved, take_sequence)
+    return moved
+
+
+def _update(
+    moved: Sequence[Request],
+    changes: Mapping[str, Any],
+    entries: Callable[[Request], Sequence[Entry]] | Sequence[Entry],
+) -> None:
+    """Write the same ``changes`` to all, and to each its entries."""
+    events: list[RequestEvent] = []
+    by_count: dict[int, list[UUID]] = defaultdict(list)
+    for request in moved:
+        own = entries(request) if callable(entries) else entries
+        events += timeline.rows(request, own)
+        by_count[len(own)].append(request.pk)
+    for count, ids in by_count.items():
+        Request.objects.filter(pk__in=ids).update(
+            last_sequence=F("last_sequence") + count, **changes
+        )
+    RequestEvent.objects.bulk_create(events)
+
+
+def _publish(requests: Sequence[Request], take_sequence: TakeSequence | None) -> None:
+    """Write the outcomes: the last statements of the transaction.
+
+    Raises:
+        ValueError: a final state that needs an order in its zone came without.
+    """
+    if take_sequence is None and any(r.status != Status.REJECTED for r in requests):
+        raise ValueError("the outcomes of a zone need their sequence")
+    last = take_sequence(len(requests)) if take_sequence else None
+    now = clock.now()
+    OutboxEvent.objects.bulk_create(
+        OutboxEvent(
+            request=request,
+            type=request.status,
+            zone=request.zone,
+            event_seq=None if last is None else last - len(requests) + 1 + index,
+            created_at=now,
+        )
+        for index, request in enumerate(requests)
+    )
