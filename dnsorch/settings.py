@@ -107,7 +107,9 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("DNSORCH_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(
+    env.str("DNSORCH_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+)
 WHITENOISE_USE_FINDERS = EMBEDDED
 WHITENOISE_AUTOREFRESH = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -124,10 +126,20 @@ SECURE_HSTS_SECONDS = env.int("DNSORCH_HSTS_SECONDS", default=31_536_000) * SECU
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_TLS
 SECURE_HSTS_PRELOAD = SECURE_TLS
 
+# --- embedded default: where its processes listen, on loopback only -----------------
+
+DNSORCH_PORT_API = env.int("DNSORCH_PORT_API", default=8000)
+DNSORCH_PORT_DNS = env.int("DNSORCH_PORT_DNS", default=5354)
+DNSORCH_PORT_KAFKA = env.int("DNSORCH_PORT_KAFKA", default=9092)
+EMBEDDED_BROKER_URL = f"redis+socket://{VAR_DIR}/broker.sock"
+EMBEDDED_KAFKA_TOKEN_FILE = VAR_DIR / "kafka.token"
+
 # --- database -----------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3")
+    "default": env.db_url(
+        "DATABASE_URL", default=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3"
+    )
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -173,7 +185,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # --- Celery: a hint carrier; the database is the truth -------------------------------
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="redis://127.0.0.1:6379/0")
+CELERY_BROKER_URL = env.str(
+    "CELERY_BROKER_URL",
+    default=EMBEDDED_BROKER_URL if EMBEDDED else "redis://127.0.0.1:6379/0",
+)
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
         "socket_timeout": 5,
@@ -206,16 +221,19 @@ CELERY_RESULT_EXTENDED = True
 
 # --- Kafka --------------------------------------------------------------------------
 
-KAFKA_BOOTSTRAP_SERVERS = env.str("KAFKA_BOOTSTRAP_SERVERS", default="127.0.0.1:9092")
+KAFKA_BOOTSTRAP_SERVERS = env.str(
+    "KAFKA_BOOTSTRAP_SERVERS", default=f"127.0.0.1:{DNSORCH_PORT_KAFKA}"
+)
 KAFKA_CLIENT_OPTIONS: dict[str, Any] = env.json("KAFKA_CLIENT_OPTIONS", default={})
 KAFKA_TOPIC_REQUESTS = env.str("KAFKA_TOPIC_REQUESTS", default="dnsorch.requests")
 KAFKA_TOPIC_OUTCOMES = env.str("KAFKA_TOPIC_OUTCOMES", default="dnsorch.outcomes")
 KAFKA_TOPIC_DLQ = env.str("KAFKA_TOPIC_DLQ", default="dnsorch.requests.dlq")
 KAFKA_CONSUMER_GROUP = env.str("KAFKA_CONSUMER_GROUP", default="dnsorch")
 KAFKA_EVENT_SOURCE = env.str("KAFKA_EVENT_SOURCE", default="dnsorch")
-KAFKA_API_URL = env.str("KAFKA_API_URL", default="http://127.0.0.1:8000")
+KAFKA_API_URL = env.str("KAFKA_API_URL", default=f"http://127.0.0.1:{DNSORCH_PORT_API}")
 KAFKA_API_TOKEN_REFERENCE = env.str(
-    "KAFKA_API_TOKEN_REFERENCE", default="env:KAFKA_API_TOKEN"
+    "KAFKA_API_TOKEN_REFERENCE",
+    default=f"file:{EMBEDDED_KAFKA_TOKEN_FILE}" if EMBEDDED else "env:KAFKA_API_TOKEN",
 )
 KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=30.0)
 KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=0)
