@@ -1,0 +1,34 @@
+"""Reads of API tokens."""
+
+from __future__ import annotations
+
+from dnsorch.tokens import text as texts
+from dnsorch.tokens.access import Access
+from dnsorch.tokens.models import ApiToken
+
+
+def by_text(text: str) -> ApiToken | None:
+    """Return the token whose text is ``text``, live or not; None for an unknown one.
+
+    A text that cannot be a token costs no query.
+    """
+    if not texts.is_well_formed(text):
+        return None
+    return ApiToken.objects.filter(digest=texts.digest(text)).first()
+
+
+def live_by_prefix(prefix: str) -> list[ApiToken]:
+    """Return the tokens, not yet revoked, whose text begins with ``prefix``."""
+    shown = prefix[: texts.SHOWN]
+    return list(ApiToken.objects.filter(prefix__startswith=shown, revoked_at=None))
+
+
+def access(token: ApiToken) -> Access:
+    """Return what the bearer of ``token`` may do."""
+    return Access(
+        owner=token.owner,
+        source=token.source,
+        zones=frozenset(token.zones) if token.zones else None,
+        read_only=token.read_only,
+        token_id=token.pk,
+    )
