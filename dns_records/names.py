@@ -26,8 +26,8 @@ RESERVED_LABEL = "_dnsorch"
 # 255 octets, each written as \DDD, and the dots between them: nothing longer is a name.
 _MAX_TEXT = 1100
 _ESCAPE = re.compile(r"\\([0-9]{3}|.)", re.DOTALL)
-_SPECIAL = re.compile(r'[\x00-\x20\x7f"();@$]')
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_SPECIAL = re.compile(r'[ "();@$]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _A_LABEL_PREFIX = b"xn--"
 
@@ -95,16 +95,18 @@ def parse(text: str) -> dns.name.Name:
         name = dns.name.from_text(text, origin=None, idna_codec=_CODEC)
     except dns.exception.DNSException as exc:
         raise InvalidName(f"{quoted(text)} {_reason(exc)}.") from exc
-    if any(_CONTROL.search(label) for label in name.labels):
+    if any(_CONTROL.search(label.decode("latin-1")) for label in name.labels):
         raise InvalidName(f"{quoted(text)} contains a control character.")
     return name.canonicalize()
 
 
 def _check_characters(text: str) -> None:
     """Raise :class:`InvalidName` for characters that do not mean themselves."""
+    if _CONTROL.search(text):
+        raise InvalidName(f"{quoted(text)} contains a control character.")
     if special := _SPECIAL.search(_ESCAPE.sub("", text)):
         character = special.group()
-        wanted = rf"\{ord(character):03d}" if character <= " " else rf"\{character}"
+        wanted = r"\032" if character == " " else rf"\{character}"
         raise InvalidName(
             f"{quoted(text)} contains {quoted(character)}, which has a meaning of"
             f" its own in zone files; as part of a label it is written {wanted}."
