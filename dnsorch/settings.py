@@ -54,7 +54,7 @@ SECRET_KEY_FALLBACKS = env.list("DNSORCH_SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DNSORCH_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("DNSORCH_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("DNSORCH_CSRF_TRUSTED_ORIGINS", default=[])
-VAR_DIR = Path(env.str("DNSORCH_VAR_DIR", default=str(BASE_DIR / "var")))
+VAR_DIR = Path(env.str("DNSORCH_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 INSTALLED_APPS = [
     "django.contrib.admin",

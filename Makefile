@@ -1,0 +1,51 @@
+# Everything here needs Python 3.11-3.13 and make alone; the rest goes into .venv.
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+LOCKS := base prod dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint types migrations-check format lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
+
+run: $(INSTALLED) ## Run the whole service on this machine; Ctrl-C stops it
+	@exec $(BIN)/python manage.py run_stack
+
+demo: $(INSTALLED) ## The same for one request through each door, then stop
+	@exec $(BIN)/python manage.py run_stack --demo
+
+test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(INSTALLED) ## Style: black, isort, flake8
+	$(BIN)/black --quiet --check --diff .
+	$(BIN)/isort --quiet --check --diff .
+	$(BIN)/flake8
+
+types: $(INSTALLED) ## Types: mypy, strict
+	$(BIN)/mypy .
+
+migrations-check: $(INSTALLED) ## Migrations: none is missing
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: $(INSTALLED) ## Let black and isort rewrite the code
+	$(BIN)/isort --quiet .
+	$(BIN)/black --quiet .
+
+lock: $(INSTALLED) ## Pin requirements/*.txt anew, with hashes
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
+	for name in $(LOCKS); do \
+	    $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	        --generate-hashes --upgrade \
+	        --custom-compile-command "make lock" \
+	        requirements/$$name.txt --output-file requirements/$$name.lock || exit 1; \
+	done
+
+clean: ## Remove .venv, caches and the data of make run
+	rm -rf .venv var staticfiles .mypy_cache .pytest_cache .hypothesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements/dev.lock deploy/embedded/make_venv.sh
+	@deploy/embedded/make_venv.sh
