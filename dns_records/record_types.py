@@ -187,7 +187,7 @@ REFUSED_TYPES: Mapping[str, str] = MappingProxyType(
 
 def lookup(text: str) -> RecordType:
     """Return the type named ``text``, in any case; raise :class:`UnsupportedType`."""
-    name = text.upper()
+    name = text.upper() if text.isascii() else ""  # "ſrv".upper() is "SRV"
     if found := RECORD_TYPES.get(name):
         return found
     if reason := REFUSED_TYPES.get(name):

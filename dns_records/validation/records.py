@@ -78,9 +78,9 @@ def host_target(context: Context, record: Record) -> Iterator[Problem]:
             )
 
 
-@FAMILY.rule("reverse-target", "RFC 1033")
+@FAMILY.rule("reverse-target", "RFC 1035 section 3.5")
 def reverse_target(context: Context, record: Record) -> Iterator[Problem]:
-    """A PTR in a reverse zone points to a host name (RFC 1033)."""
+    """A PTR in a reverse zone points to a host name (RFC 1035 section 3.5)."""
     if record.type.name != "PTR" or not _is_reverse(record.name):
         return
     for target in record.rdata.names:
