@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_results",
+    "dnsorch",
     "dnsorch.tokens",
     "dnsorch.embedded",
     "requests_tracker",
@@ -74,6 +75,8 @@ INSTALLED_APPS = [
     "kafka_bridge",
 ]
 MIDDLEWARE = [
+    "dnsorch.api.middleware.CorrelationMiddleware",
+    "dnsorch.api.middleware.BodyLimitMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -107,8 +110,11 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(
-    env.str("DNSORCH_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+# The embedded default serves the files where they are installed.
+STATIC_ROOT = (
+    None
+    if EMBEDDED
+    else Path(env.str("DNSORCH_STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 )
 WHITENOISE_USE_FINDERS = EMBEDDED
 WHITENOISE_AUTOREFRESH = False
@@ -167,8 +173,17 @@ else:
 # --- REST ---------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_VERSIONING_CLASS": "dnsorch.api_versions.DiscoveredVersioning",
+    "DEFAULT_SCHEMA_CLASS": "dnsorch.api.schema.ProblemAutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "dnsorch.api.authentication.TokenAuthentication",
+        "dnsorch.api.authentication.StaffSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["dnsorch.api.authentication.HasAccess"],
+    "DEFAULT_PARSER_CLASSES": ["dnsorch.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "dnsorch.api.paging.CursorPagination",
+    "EXCEPTION_HANDLER": "dnsorch.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -258,3 +273,5 @@ DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
 DNSORCH_LOG_LEVEL = env.str("DNSORCH_LOG_LEVEL", default="INFO")
 DNSORCH_LOG_JSON = env.bool("DNSORCH_LOG_JSON", default=not EMBEDDED)
+LOGGING_CONFIG = "dnsorch.logging.configure"
+LOGGING = {"level": DNSORCH_LOG_LEVEL, "json": DNSORCH_LOG_JSON}

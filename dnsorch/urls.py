@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
+
+from dnsorch import health
+from dnsorch.api import root
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
+    path("api/", include(root.urlpatterns())),
+    *health.urlpatterns,
 ]
+
+handler400 = "dnsorch.api.errors.bad_request"
+handler403 = "dnsorch.api.errors.permission_denied"
+handler404 = "dnsorch.api.errors.not_found"
+handler500 = "dnsorch.api.errors.server_error"

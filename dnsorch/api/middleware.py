@@ -1,0 +1,96 @@
+"""What happens around every request: its id, its log line, its largest body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import cast
+
+import structlog
+from django.http import HttpRequest, HttpResponseBase
+
+from dnsorch import clock
+from dnsorch.api import errors, metrics, parsers, trace
+
+log = structlog.get_logger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+
+class CorrelationMiddleware:
+    """Stamps a request and logs it; comes first, so that every answer has an id.
+
+    Sets ``received_at``, ``correlation_id`` (of ``X-Request-ID``, or a new one) and
+    ``traceparent`` on the request, binds them for the log, and echoes the id. The log
+    line has neither body nor query, since either may hold what no log may.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        """Keep what answers the request."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, with its id on both sides."""
+        traced = cast(trace.TracedRequest, request)
+        traced.received_at = clock.now()
+        begin = time.monotonic()
+        headers = request.headers
+        traced.correlation_id = trace.correlation_id(headers.get("X-Request-ID"))
+        traced.traceparent = trace.traceparent(headers.get("traceparent"))
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(correlation_id=traced.correlation_id)
+        if traced.traceparent:
+            structlog.contextvars.bind_contextvars(
+                traceparent=traced.traceparent,
+                trace_id=trace.trace_id(traced.traceparent),
+            )
+        try:
+            response = self.get_response(request)
+            response.headers["X-Request-ID"] = traced.correlation_id
+            seconds = time.monotonic() - begin
+            metrics.observe(request, response, seconds)
+            write = log.debug if request.path in _PROBES else log.info
+            write(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                seconds=round(seconds, 4),
+            )
+        finally:
+            structlog.contextvars.clear_contextvars()
+        return response
+
+
+class BodyLimitMiddleware:
+    """Refuses a body over the limit, by its length or while reading it.
+
+    Django takes a body without a length (chunked, RFC 9112 section 7.1) for an empty
+    one. Here it is read, as far as the limit, where the server marks its end.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        """Keep what answers the request."""
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer the request, or refuse it with 413."""
+        try:
+            self._check(request)
+        except parsers.BodyTooLarge as exc:
+            return errors.response(exc, request)
+        return self.get_response(request)
+
+    def _check(self, request: HttpRequest) -> None:
+        meta = request.META
+        length = meta.get("CONTENT_LENGTH") or ""
+        if length.isdecimal() and int(length[:19]) > parsers.MAX_BODY_OCTETS:
+            raise parsers.too_large()
+        chunked = "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower()
+        if chunked and not length and meta.get("wsgi.input_terminated"):
+            body = parsers.read_limited(meta["wsgi.input"])
+            meta["CONTENT_LENGTH"] = str(len(body))
+            # The attribute from which Django reads a body, as its test client sets it.
+            setattr(request, "_stream", BytesIO(body))  # noqa: B010

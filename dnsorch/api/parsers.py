@@ -1,0 +1,71 @@
+"""What bodies the API reads: JSON in UTF-8, at most one mebibyte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any, Protocol
+
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.parsers import JSONParser
+from rest_framework.utils.mediatypes import _MediaType
+
+from dnsorch.api import strict_json
+from dnsorch.exceptions import DnsorchError
+
+MAX_BODY_OCTETS = 1024 * 1024
+
+
+class BodyTooLarge(DnsorchError):
+    """The body is larger than the API takes."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class Readable(Protocol):
+    """Anything that gives octets."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` octets; none at the end."""
+
+
+def read_limited(stream: Readable) -> bytes:
+    """Return all that ``stream`` holds.
+
+    Raises:
+        BodyTooLarge: it holds more than the limit; no more than that was read.
+    """
+    body = BytesIO()
+    while part := stream.read(MAX_BODY_OCTETS + 1 - body.tell()):
+        body.write(part)
+        if body.tell() > MAX_BODY_OCTETS:
+            raise too_large()
+    return body.getvalue()
+
+
+def too_large() -> BodyTooLarge:
+    """Return the error that names the limit."""
+    return BodyTooLarge(f"The body has more than {MAX_BODY_OCTETS} octets.")
+
+
+class StrictJSONParser(JSONParser):
+    """Reads JSON strictly; see :mod:`dnsorch.api.strict_json`."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the body's value.
+
+        Raises:
+            BodyTooLarge: it has more than the limit.
+            MalformedBody: it is not JSON that can be read in one way only.
+            UnsupportedMediaType: it says that it is not in UTF-8.
+        """
+        charset = _MediaType(media_type or "").params.get("charset", "utf-8")
+        if charset.strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaType(media_type or "")
+        return strict_json.loads(read_limited(stream))
