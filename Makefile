@@ -3,9 +3,10 @@
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 LOCKS := base prod dev
+VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types migrations-check format lock clean
+.PHONY: help run demo test lint types migrations-check openapi-check format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -29,6 +30,13 @@ types: $(INSTALLED) ## Types: mypy, strict
 
 migrations-check: $(INSTALLED) ## Migrations: none is missing
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+openapi-check: $(INSTALLED) ## OpenAPI: each version's document is valid
+	@for version in $(VERSIONS); do \
+	    echo "OpenAPI $$version"; \
+	    $(BIN)/python manage.py spectacular --api-version $$version --validate \
+	        --fail-on-warn --file /dev/null || exit 1; \
+	done
 
 format: $(INSTALLED) ## Let black and isort rewrite the code
 	$(BIN)/isort --quiet .

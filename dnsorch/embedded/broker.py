@@ -51,7 +51,7 @@ def command(socket: Path) -> list[str]:
         "dir": str(socket.parent),
         "save": "",
         "appendonly": "no",
-        "loglevel": "warning",
+        "loglevel": "nothing",
     }
     words = (word for name, value in options.items() for word in (f"--{name}", value))
     return [str(binary), *words]
