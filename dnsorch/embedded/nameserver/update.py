@@ -1,7 +1,9 @@
 """UPDATE (RFC 2136): prerequisites, prescan and update rules.
 
 All of a message happens in one transaction of the zone. RRs are taken in the order
-of the message; an RR that the RFC says to ignore is ignored without a word.
+of the message; an RR that the RFC says to ignore is ignored without a word. Where
+the RFC leaves a choice, or BIND 9 departs from it, this is what BIND does: a malformed
+update section is refused before the prerequisites are looked at.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ def run(
     origin = zones.origin_of(cast(zones.Zone, txn.zone))
     before = zones.current(cast(zones.Zone, txn.zone))
     _check_faults(message, faults)
-    _check_prerequisites(txn, origin, message.prerequisite)
     _prescan(origin, message.update)
+    _check_prerequisites(txn, origin, message.prerequisite)
     if faults.drop_updates:
         return Difference((), ())
     wanted = [rr for rr in message.update if rr.name not in faults.ignore_names]

@@ -98,12 +98,11 @@ def put(
     added = list(rdatas)
     rdtype, covers = added[0].rdtype, added[0].covers()
     rdataset = dns.rdataset.Rdataset(added[0].rdclass, rdtype, covers, ttl)
-    replaced = set(added)  # what is equal may still be written in another case
     for rdata in txn.get(name, rdtype, covers) or ():
-        if rdata not in replaced:
-            rdataset.add(rdata)
-    for rdata in added:
         rdataset.add(rdata)
+    for rdata in added:
+        if rdata not in rdataset:  # what is there keeps its spelling
+            rdataset.add(rdata)
     txn.replace(name, rdataset)
 
 
