@@ -25,7 +25,7 @@ class Backoff:
         (RFC 9110 section 10.2.3) is a lower bound.
         """
         # Beyond 2**20 every interval is longest_s, and the power stays small.
-        interval = min(self.longest_s, self.first_s * 2 ** min(failures - 1, 20))
+        interval = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 20))
         pause = interval * (0.5 + chance / 2)
         asked = min(retry_after or 0.0, self.longest_asked_s)
         return max(pause, asked)

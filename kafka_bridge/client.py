@@ -55,9 +55,7 @@ class ApiClient:
         self._stale_token = False
         self._client = httpx.Client(
             base_url=url,
-            timeout=httpx.Timeout(
-                timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)
-            ),
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             headers={
                 "Accept": "application/json",
@@ -87,7 +85,7 @@ class ApiClient:
                     "X-Request-ID": uuid.uuid4().hex,
                 },
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Answer(None, detail=f"{type(error).__name__}: {error}")
         # A token that was refused may have been replaced: read it anew next time.
         self._stale_token = response.status_code == 401

@@ -140,8 +140,8 @@ def _structured(members: dict[str, Any]) -> Request:
         event = from_structured(message, envelope_unmarshaller=lambda _: members)
     except GenericException as error:
         raise InvalidCloudEvent("data_base64 is not base64") from error
-    if isinstance(event.get_data(), bytes):
-        event.data = payload.parse(event.get_data())
+    if isinstance(event.data, bytes):
+        event.data = payload.parse(event.data)
     return _request(event)
 
 

@@ -71,7 +71,7 @@ def of_answer(answer: Answer, size: int) -> Verdict:
     return Verdict.RETRY
 
 
-def reason(body: Any, status: int) -> Reason:
+def reason(body: Any, status: int | None) -> Reason:
     """Return why an item was rejected, from its problem document."""
     problem = body if isinstance(body, Mapping) else {}
     return Reason(

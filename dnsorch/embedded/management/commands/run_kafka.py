@@ -70,7 +70,8 @@ class Command(BaseCommand):
                 (settings.KAFKA_TOPIC_DLQ, DEFAULT_PARTITIONS),
             ]
         )
-        asyncio.run(self._serve(*options["listen"], topics))
+        host, port = options["listen"]
+        asyncio.run(self._serve(host, port, topics))
 
     async def _serve(self, host: str, port: int, topics: dict[str, int]) -> None:
         stop = asyncio.Event()
