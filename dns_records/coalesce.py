@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from dns_records import rdata
 from dns_records.plan import Image, Key
+
+# One message holds 65535 octets (RFC 1035 section 4.2.2); the rest is for the header,
+# the zone, the marker and the signature.
+MAX_OCTETS = 64_000
+# Type, class, TTL and length of a resource record (RFC 1035 section 3.2.1).
+_FIXED_OCTETS = 10
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,6 @@ class Wanted:
     change_id: int
     key: Key
     image: Image | None
-    fallback_ttl: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,20 @@ class Message:
     superseded: Mapping[int, int]
 
 
+def octets(key: Key, image: Image | None) -> int:
+    """Return an upper bound of what an RRset's image takes in an UPDATE message.
+
+    One record deletes the RRset, one adds each record; names are not compressed.
+    """
+    owner = len(key.name) + 1
+    records = image.records if image else ()
+    size = owner + _FIXED_OCTETS
+    for text in records:
+        wire = rdata.parse(key.type, text, zone=key.name).wire_length
+        size += owner + _FIXED_OCTETS + wire
+    return size
+
+
 def coalesce(changes: Iterable[Wanted]) -> Message:
     """Return the latest image per RRset of ``changes``, in order of acceptance."""
     images: dict[Key, Image | None] = {}
@@ -37,7 +57,5 @@ def coalesce(changes: Iterable[Wanted]) -> Message:
     for change in changes:
         images[change.key] = change.image
         by_key.setdefault(change.key, []).append(change.change_id)
-    superseded = {
-        earlier: ids[-1] for ids in by_key.values() for earlier in ids[:-1]
-    }
+    superseded = {earlier: ids[-1] for ids in by_key.values() for earlier in ids[:-1]}
     return Message(images, superseded)

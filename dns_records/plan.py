@@ -139,7 +139,9 @@ class Plan:
 
     def unsafe(self, rrsets_in_zone: int) -> list[str]:
         """Return why a person should look at this plan before it runs."""
-        touched = {s.operation.key: s for s in self.steps if s.before not in (None, s.after)}
+        touched = {
+            s.operation.key: s for s in self.steps if s.before not in (None, s.after)
+        }
         reasons = []
         if rrsets_in_zone >= UNSAFE_FROM_RRSETS:
             share = len(touched) / rrsets_in_zone
@@ -266,7 +268,9 @@ def _check_expectations(
             raise PreconditionFailed(
                 detail,
                 reasons=(
-                    Reason(operation.pointer + "/expected", "precondition_failed", detail),
+                    Reason(
+                        operation.pointer + "/expected", "precondition_failed", detail
+                    ),
                 ),
                 extra={"current": dump(found)},
             )
@@ -325,7 +329,9 @@ def _added_and_removed(
                 refusal = RecordExists if adding else RecordNotFound
                 raise _refusal(refusal, operation, detail)
             code = "record_exists" if adding else "record_not_found"
-            warnings.append(Warning_(code, detail + ": nothing to do", operation.pointer))
+            warnings.append(
+                Warning_(code, detail + ": nothing to do", operation.pointer)
+            )
     return records
 
 
@@ -359,16 +365,22 @@ def _check_rules(
     for key, image in images.items():
         if image is None:
             continue
-        parsed = [rdata.parse(key.type, text, zone=context.zone) for text in image.records]
+        parsed = [
+            rdata.parse(key.type, text, zone=context.zone) for text in image.records
+        ]
         pointer = pointers[key]
         found = validation.check_rrset(context, *key, image.ttl, parsed)
         for each in parsed:
             found += validation.check_record(context, *key, each)
         findings += [(pointer, finding) for finding in found]
     for name in sorted({key.name for key in images}):
-        before = {key.type for key, image in current.items() if key.name == name and image}
+        before = {
+            key.type for key, image in current.items() if key.name == name and image
+        }
         after = before - {key.type for key in images if key.name == name}
-        after |= {key.type for key, image in images.items() if key.name == name and image}
+        after |= {
+            key.type for key, image in images.items() if key.name == name and image
+        }
         pointer = next(pointers[key] for key in images if key.name == name)
         found = validation.check_node(context, name, sorted(after), sorted(before))
         findings += [(pointer, finding) for finding in found]

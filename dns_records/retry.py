@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 60.0
-FIRST_CHECK_S = 0.25
+FIRST_CHECK_S = 0.05
 LONGEST_CHECK_S = 15.0
 
 
@@ -28,17 +28,12 @@ class Backoff:
 
 
 SENDING = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S)
-CHECKING = Backoff(FIRST_CHECK_S, LONGEST_CHECK_S)
 
 
-def next_attempt(
-    attempt: int, now: datetime, deadline: datetime | None, jitter: float
-) -> datetime | None:
-    """Return when to send again after ``attempt`` failures, None to give up.
+def next_check(waited: timedelta) -> timedelta:
+    """Return how long until name servers are asked again after ``waited``.
 
-    Gives up only once ``deadline`` has passed, and makes a last attempt at it.
+    Half of what has passed, so that a change is seen late by a third at most.
     """
-    if deadline is not None and now >= deadline:
-        return None
-    at = now + SENDING.delay(attempt, jitter)
-    return at if deadline is None else min(at, deadline)
+    seconds = min(max(waited.total_seconds() / 2, FIRST_CHECK_S), LONGEST_CHECK_S)
+    return timedelta(seconds=seconds)

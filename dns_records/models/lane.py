@@ -29,8 +29,10 @@ class Lane(models.Model):
     holder = models.CharField(max_length=255, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     dirty = models.BooleanField(default=False)
-    woken_at = models.DateTimeField(null=True, blank=True)
     batch_number = models.BigIntegerField(default=0)
+    # The marker RR that the update server holds; epoch 0: not known.
+    marker_epoch = models.BigIntegerField(default=0)
+    marker_number = models.BigIntegerField(default=0)
     state = models.CharField(
         max_length=15, choices=LaneState.choices, default=LaneState.OK
     )

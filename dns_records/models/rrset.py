@@ -46,7 +46,9 @@ class RRset(models.Model):
     is the image that the last decided UPDATE left on the update server.
     """
 
-    owner = models.ForeignKey(OwnerName, on_delete=models.CASCADE, related_name="rrsets")
+    owner = models.ForeignKey(
+        OwnerName, on_delete=models.CASCADE, related_name="rrsets"
+    )
     zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="rrsets")
     name = models.CharField(max_length=1024)
     type = models.CharField(max_length=20)

@@ -39,12 +39,8 @@ class Zone(models.Model):
     """
 
     name = models.CharField(max_length=1024, unique=True)
-    backend = models.ForeignKey(
-        Backend, on_delete=models.PROTECT, related_name="zones"
-    )
-    nameservers: models.JSONField[list[str], list[str]] = models.JSONField(
-        default=list
-    )
+    backend = models.ForeignKey(Backend, on_delete=models.PROTECT, related_name="zones")
+    nameservers: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
     verify_policy = models.CharField(
         max_length=10, choices=VerifyPolicy.choices, default=VerifyPolicy.ALL
     )
@@ -53,9 +49,7 @@ class Zone(models.Model):
     fencing = models.CharField(
         max_length=10, choices=Fencing.choices, default=Fencing.MARKER
     )
-    mode = models.CharField(
-        max_length=10, choices=Mode.choices, default=Mode.EXCLUSIVE
-    )
+    mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.EXCLUSIVE)
     default_ttl = models.PositiveIntegerField(
         default=300, validators=[MaxValueValidator(MAX_TTL)]
     )

@@ -113,9 +113,7 @@ class Request(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="request_final_has_completed_at",
-                condition=models.Q(
-                    status__in=sorted(FINAL), completed_at__isnull=False
-                )
+                condition=models.Q(status__in=sorted(FINAL), completed_at__isnull=False)
                 | models.Q(status__in=sorted(OPEN), completed_at__isnull=True),
             )
         ]

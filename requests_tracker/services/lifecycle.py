@@ -95,7 +95,9 @@ def open_completed(
     _publish([request], take_sequence)
 
 
-def open_rejected(request: Request, error: DnsorchError, entries: Sequence[Entry]) -> None:
+def open_rejected(
+    request: Request, error: DnsorchError, entries: Sequence[Entry]
+) -> None:
     """Store a request that was refused, with its reason."""
     status.check(request.status, Status.REJECTED)
     request.status = Status.REJECTED

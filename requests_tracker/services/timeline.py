@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -50,7 +51,7 @@ def rows(request: Request, entries: Sequence[Entry]) -> list[RequestEvent]:
     ]
 
 
-def append(request_ids: Sequence[object], *entries: Entry) -> None:
+def append(request_ids: Sequence[UUID], *entries: Entry) -> None:
     """Add the same ``entries`` to each request, whatever its state."""
     if not request_ids:
         return
@@ -58,7 +59,9 @@ def append(request_ids: Sequence[object], *entries: Entry) -> None:
         # The row lock makes the sequence of each timeline gapless and in order of
         # commit: a reader who has seen event n has seen all before it.
         locked = Request.objects.select_for_update().filter(pk__in=request_ids)
-        events = [event for each in locked.order_by("pk") for event in rows(each, entries)]
+        events = [
+            event for each in locked.order_by("pk") for event in rows(each, entries)
+        ]
         Request.objects.filter(pk__in=request_ids).update(
             last_sequence=F("last_sequence") + len(entries)
         )

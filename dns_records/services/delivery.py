@@ -1,0 +1,292 @@
+"""Draining a lane: many change sets per UPDATE, decided, retried, bisected.
+
+The holder of the lease writes the batch row, sends the message outside any
+transaction, and writes what became of it guarded by the lease.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+
+from dns_records.models import Batch, BatchStatus, Change, ChangeStatus, LaneState, Zone
+from dns_records.providers.errors import (
+    Fenced,
+    Misconfigured,
+    OutcomeUnknown,
+    PermanentRefusal,
+    ProviderError,
+    Unreachable,
+)
+from dns_records.services import lanes, queue, results, wake
+from dns_records.services.lane_run import LaneRun
+from dns_records.services.lanes import Lease, LeaseLost
+from dns_records.services.queue import Parcel
+from requests_tracker.models import Step
+from requests_tracker.services import lifecycle
+from requests_tracker.services.timeline import Entry
+from requests_tracker.status import Status
+
+logger = structlog.get_logger(__name__)
+
+ANSWERED_TRIES = 3
+
+
+class Waiting(Exception):
+    """The lane waits: its back-off is written, and nothing is undecided."""
+
+
+def drain(zone_id: int) -> bool:
+    """Send what is due in a lane; say whether anything was sent.
+
+    Returns at once when somebody else holds the lease or the lane waits out a
+    back-off. The time of one lease is bounded, so that a lane with much work does
+    not starve others: then the lane is woken again.
+    """
+    lease = lanes.acquire(zone_id)
+    if lease is None:
+        return False
+    sent = False
+    zone = Zone.objects.select_related("backend").get(pk=zone_id)
+    try:
+        run = LaneRun(lease, zone)
+        _settle_the_past(run)
+        until = time.monotonic() + settings.DNSORCH_LEASE_S / 2
+        while time.monotonic() < until:
+            lanes.clear_dirty(lease)
+            parcels = queue.next_parcels(zone_id)
+            if parcels:
+                _deliver(run, parcels)
+                sent = True
+            elif lanes.release(lease):
+                return sent
+        lanes.hand_back(lease)
+        wake.mark(zone_id)
+    except LeaseLost:
+        logger.warning("lease lost", zone_id=zone_id, epoch=lease.epoch)
+    except Waiting:
+        lanes.hand_back(lease)
+    except ProviderError as error:
+        _back_off(lease, zone, error)
+        lanes.hand_back(lease)
+    return sent
+
+
+def _back_off(lease: Lease, zone: Zone, error: ProviderError) -> None:
+    """Let the lane wait; what is undecided stays so, and its requests say why."""
+    delay = lanes.note_failure(lease, _lane_state(error), error)
+    results.note_unavailable(zone, error, lanes.next_try(delay))
+
+
+def _settle_the_past(run: LaneRun) -> None:
+    """Take the marker, and decide what a former lease left undecided.
+
+    Raises:
+        ProviderError: the server cannot be asked now.
+    """
+    undecided = run.undecided
+    if run.must_take_over:
+        found = run.take_over()
+        if undecided is not None:
+            applied = found is not None and found.number >= undecided.number
+            _decide_by_marker(run, undecided, applied)
+    elif undecided is not None:
+        _send_again(run, undecided)
+
+
+def _decide_by_marker(run: LaneRun, batch: Batch, applied: bool) -> None:
+    parcels = queue.of_batch(batch.pk)
+    if applied:
+        logger.info("batch decided by marker", number=batch.number, applied=True)
+        _conclude(run, batch, parcels, "NOERROR")
+    else:
+        results.not_applied(
+            run, batch, parcels, "the marker shows that the UPDATE was not applied"
+        )
+
+
+def _send_again(run: LaneRun, batch: Batch) -> None:
+    """Send an undecided message again: it leaves the same images.
+
+    Only for servers without a marker. One that keeps answering without deciding
+    (SERVFAIL) is asked what it holds.
+
+    Raises:
+        ProviderError: still undecided.
+    """
+    parcels = queue.of_batch(batch.pk)
+    images, _ = queue.message(parcels)
+    batch.attempts += 1
+    batch.save(update_fields=["attempts"])
+    try:
+        receipt = run.send(batch, images)
+    except PermanentRefusal as error:
+        _refused(run, batch, parcels, error)
+    except OutcomeUnknown as error:
+        if not error.answered or batch.attempts < ANSWERED_TRIES:
+            raise
+        if run.provider.can_probe and run.provider.probe(run.zone.name, images):
+            _conclude(run, batch, parcels, "NOERROR")
+        else:
+            _refused(run, batch, parcels, PermanentRefusal(error.detail))
+    else:
+        _conclude(run, batch, parcels, receipt.rcode)
+
+
+def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
+    """Send change sets in one message, and see to it whatever becomes of it.
+
+    Raises:
+        Waiting: the lane has to wait.
+        ProviderError: it has to wait, and the message stays undecided.
+        LeaseLost: nothing more may be written.
+    """
+    batch, parcels = _claim(run, parcels)
+    if batch is None:
+        return
+    images, _ = queue.message(parcels)
+    try:
+        receipt = run.send(batch, images)
+    except PermanentRefusal as error:
+        _refused(run, batch, parcels, error)
+    except (Unreachable, Misconfigured) as error:
+        delay = lanes.note_failure(run.lease, _lane_state(error), error)
+        at = lanes.next_try(delay)
+        results.not_applied(run, batch, parcels, error.detail, error, at)
+        raise Waiting from error
+    except Fenced:
+        # Still our lease, and yet not our marker: it was changed by other hands.
+        run.forget_marker()
+        raise
+    else:
+        _conclude(run, batch, parcels, receipt.rcode)
+
+
+def _claim(
+    run: LaneRun, parcels: Sequence[Parcel]
+) -> tuple[Batch | None, Sequence[Parcel]]:
+    """Write the batch and take its requests, which may have been cancelled meanwhile.
+
+    The images are read again under the requests' locks: a change set that was taken
+    out since may have changed them.
+    """
+    server = run.zone.nameservers[0] if run.zone.nameservers else run.zone.backend.name
+    with transaction.atomic():
+        ids = [parcel.request_id for parcel in parcels]
+        others = len(ids) - 1
+        together = f" with {others} other change set(s)" if others else ""
+        number = run.next_number()
+        moved = lifecycle.move(
+            ids,
+            Status.PROVISIONING,
+            [
+                Entry(
+                    Step.SENT,
+                    f"UPDATE {run.lease.epoch}.{number} sent to {server}{together}",
+                    data={"epoch": run.lease.epoch, "number": number},
+                )
+            ],
+            count_attempt=True,
+        )
+        kept = {request.pk for request in moved}
+        if not kept:
+            return None, []
+        rows = Change.objects.filter(
+            request__in=kept, status=ChangeStatus.PENDING
+        ).order_by("id")
+        grouped: dict[object, list[Change]] = {}
+        for row in rows:
+            grouped.setdefault(row.request_id, []).append(row)
+        parcels = [
+            Parcel(parcel.request_id, tuple(grouped[parcel.request_id]))
+            for parcel in parcels
+            if parcel.request_id in kept
+        ]
+        images, _ = queue.message(parcels)
+        batch = run.write_batch(number, requests=len(parcels), images=images)
+        rows.update(status=ChangeStatus.SENT, batch=batch)
+    return batch, parcels
+
+
+def _conclude(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], rcode: str
+) -> None:
+    """Close a batch that the server said it applied, once it holds all of it.
+
+    NOERROR is not proof: servers ignore parts of an UPDATE silently. Where parts are
+    missing, all of it goes back to what was applied before, and the change sets are
+    sent again in smaller parts until the one at fault stands alone.
+    """
+    images, superseded = queue.message(parcels)
+    if run.provider.can_probe and not run.provider.probe(run.zone.name, images):
+        missing = [
+            f"{image.name} {image.type}"
+            for image in images
+            if not run.provider.probe(run.zone.name, [image])
+        ]
+        if missing:
+            _undo(run, batch, parcels, missing)
+            return
+    results.applied(run, batch, parcels, superseded, rcode)
+
+
+def _undo(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], missing: Sequence[str]
+) -> None:
+    """Put back what was there before a batch of which parts were ignored."""
+    before = results.applied_images(run.zone, parcels)
+    results.not_applied(
+        run, batch, parcels, f"the server silently ignored {', '.join(missing)}"
+    )
+    with transaction.atomic():
+        number = run.next_number()
+        restoring = run.write_batch(number, requests=0, images=before)
+    receipt = run.send(restoring, before)
+    with transaction.atomic():
+        run.decide(restoring, BatchStatus.APPLIED, rcode=receipt.rcode)
+    if len(parcels) == 1:
+        some = len(missing) < len(before)
+        results.fail(run, parcels, results.partly_refused(missing, some))
+    else:
+        _bisect(run, parcels)
+
+
+def _refused(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], error: PermanentRefusal
+) -> None:
+    """See whether the server refuses us or one change set, and act on it.
+
+    A server that refuses even an UPDATE that changes nothing is misconfigured: then
+    nothing fails, and an operator's mistake is never ten thousand failures.
+
+    Raises:
+        Waiting: the server refuses us as such.
+    """
+    try:
+        run.provider.check_permission(run.zone.name)
+    except PermanentRefusal as refusal:
+        delay = lanes.note_failure(run.lease, LaneState.MISCONFIGURED, refusal)
+        at = lanes.next_try(delay)
+        results.not_applied(run, batch, parcels, error.detail, refusal, at)
+        raise Waiting from refusal
+    results.not_applied(run, batch, parcels, error.detail)
+    if len(parcels) == 1:
+        results.fail(run, parcels, error)
+    else:
+        _bisect(run, parcels)
+
+
+def _bisect(run: LaneRun, parcels: Sequence[Parcel]) -> None:
+    """Send each half of the change sets by itself, in order."""
+    middle = len(parcels) // 2
+    _deliver(run, parcels[:middle])
+    _deliver(run, parcels[middle:])
+
+
+def _lane_state(error: ProviderError) -> LaneState:
+    misconfigured = isinstance(error, (Misconfigured, PermanentRefusal))
+    return LaneState.MISCONFIGURED if misconfigured else LaneState.UNAVAILABLE

@@ -1,0 +1,182 @@
+"""One lease of a lane at work: its zone, its provider, its marker.
+
+A zone with fencing ``marker`` has a TXT record at ``_dnsorch.<zone>`` with the epoch
+of the lease and the number of the last batch. Each UPDATE requires the marker it
+expects and puts its own there (RFC 2136 sections 3.2 and 5.7), so the name server
+itself refuses a message from a lease that is over, and the marker says what became
+of a message whose answer was lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from dns_records.models import Batch, BatchStatus, Fencing, Lane, Zone
+from dns_records.providers import registry
+from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
+from dns_records.providers.errors import Fenced
+from dns_records.services import lanes
+from dns_records.services.lanes import Lease, LeaseLost
+from dnsorch import clock
+
+logger = structlog.get_logger(__name__)
+
+TAKEOVER_TRIES = 5
+_MARKER = re.compile(r"v1 (\d+) (\d+)")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """The marker's content: the epoch of a lease, the number of its last batch."""
+
+    epoch: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"v1 {self.epoch} {self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Marker | None:
+        """Return the marker that ``text`` is, None if it is none of ours."""
+        match = _MARKER.fullmatch(text)
+        return cls(int(match[1]), int(match[2])) if match else None
+
+
+class LaneRun:
+    """What a holder of the lease does with it."""
+
+    def __init__(self, lease: Lease, zone: Zone) -> None:
+        """Look up what the lane needs.
+
+        Raises:
+            Misconfigured: the backend's driver or options are wrong.
+        """
+        backend = zone.backend
+        self.lease = lease
+        self.zone = zone
+        self.provider: Provider = registry.for_backend(
+            backend.driver, backend.options, backend.secret_reference
+        )
+        self.fenced = zone.fencing == Fencing.MARKER and self.provider.can_fence
+        lane = Lane.objects.get(zone=zone)
+        self.marker = Marker(lane.marker_epoch, lane.marker_number)
+        self.undecided = Batch.objects.filter(
+            lane=lane, status=BatchStatus.SENT
+        ).first()
+
+    @property
+    def must_take_over(self) -> bool:
+        """Whether the marker has to be taken before anything is sent."""
+        return self.fenced and (
+            self.lease.taken_over or not self.marker.epoch or self.undecided is not None
+        )
+
+    def take_over(self) -> Marker | None:
+        """Take the marker; return the one that was there, which decides the past.
+
+        What an older lease has on the wire is refused by the server from then on. A
+        batch was applied if and only if the marker found has its number or a higher
+        one.
+
+        Raises:
+            LeaseLost: a younger lease has the marker.
+            ProviderError: the server did not take it.
+        """
+        name = self.zone.name
+        for _ in range(TAKEOVER_TRIES):
+            text = self.provider.read_marker(name)
+            found = Marker.parse(text) if text is not None else None
+            lanes.raise_epoch(self.lease, found.epoch if found else 0)
+            # The number lives on across leases: it names every message there was.
+            number = found.number if found else self._last_number()
+            mine = Marker(self.lease.epoch, number)
+            try:
+                self.provider.apply(name, [], fence=Fence(text, str(mine)))
+            except Fenced:
+                continue
+            if self.marker.epoch and (
+                found is None or found.number < self.marker.number
+            ):
+                logger.error("marker moved backwards", zone=name, found=text)
+            self._remember(mine)
+            return found
+        raise LeaseLost("the marker changed hands too often")
+
+    def _last_number(self) -> int:
+        lane = Lane.objects.filter(zone=self.zone)
+        return lane.values_list("batch_number", flat=True).get()
+
+    def _remember(self, marker: Marker) -> None:
+        # A server that was restored from an older state must not see a number twice.
+        number = max(marker.number, self._last_number())
+        lanes.guard(
+            self.lease,
+            marker_epoch=marker.epoch,
+            marker_number=marker.number,
+            batch_number=number,
+        )
+        self.marker = marker
+
+    def next_number(self) -> int:
+        """Take the number of the next message: no two messages ever share one.
+
+        Raises:
+            LeaseLost: the lease is not ours any more.
+        """
+        number = self._last_number() + 1
+        lanes.guard(self.lease, batch_number=number)
+        return number
+
+    def write_batch(
+        self, number: int, *, requests: int, images: Sequence[RRsetChange]
+    ) -> Batch:
+        """Write the row of a message before it is sent."""
+        return Batch.objects.create(
+            lane_id=self.zone.pk,
+            epoch=self.lease.epoch,
+            number=number,
+            requests=requests,
+            rrsets=len(images),
+            octets=self.provider.message_octets(self.zone.name, images),
+            attempts=1,
+            sent_at=clock.now(),
+        )
+
+    def send(self, batch: Batch, images: Sequence[RRsetChange]) -> Receipt:
+        """Send the message of a batch; never within a transaction.
+
+        Raises:
+            ProviderError: one of its five kinds.
+        """
+        if not self.fenced:
+            return self.provider.apply(self.zone.name, images)
+        mine = Marker(self.lease.epoch, batch.number)
+        fence = Fence(str(self.marker), str(mine))
+        receipt = self.provider.apply(self.zone.name, images, fence=fence)
+        self.marker = mine
+        return receipt
+
+    def decide(
+        self, batch: Batch, status: BatchStatus, *, rcode: str = "", error: str = ""
+    ) -> None:
+        """Write what became of a batch, within the transaction of its results.
+
+        Raises:
+            LeaseLost: the lease is not ours any more; the caller's transaction ends.
+        """
+        lanes.guard(
+            self.lease,
+            marker_epoch=self.marker.epoch,
+            marker_number=self.marker.number,
+        )
+        batch.status, batch.rcode, batch.error = status, rcode, error
+        batch.decided_at = clock.now()
+        batch.save(update_fields=["status", "rcode", "error", "decided_at"])
+
+    def forget_marker(self) -> None:
+        """Have the marker taken anew: the server does not hold the one we left."""
+        lanes.guard(self.lease, marker_epoch=0)

@@ -1,0 +1,295 @@
+"""Asking every name server of a zone whether it answers with the change.
+
+A stage of its own, without the lease. A check passes on the image of its change or
+of any later one that was applied. What is not there yet is asked for again, later
+each time, until the zone's verification deadline.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import dns.serial
+from django.conf import settings
+from django.db import transaction
+
+from dns_records import nameservers, retry
+from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
+from dns_records.nameservers import Answer, Question, Report
+from dns_records.plan import Image
+from dns_records.services import outcomes
+from dnsorch import clock
+from dnsorch.exceptions import DnsorchError, Reason
+from requests_tracker.models import Request, Step
+from requests_tracker.services import timeline
+from requests_tracker.services.timeline import Entry
+from requests_tracker.status import Status
+
+MAX_CHANGES = 2000
+# For so long nobody else asks for the same changes.
+CLAIM = timedelta(seconds=10)
+
+
+class NotVerified(DnsorchError):
+    """Not every name server answered with the change before the deadline."""
+
+    code = "not_verified"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which name servers are asked, and how many of them have to agree."""
+
+    addresses: tuple[str, ...]
+    needed: int
+
+    @classmethod
+    def of(cls, zone: Zone) -> Policy:
+        """Return the policy of a zone; its first name server is the primary."""
+        every = tuple(zone.nameservers)
+        if zone.verify_policy == VerifyPolicy.NONE:
+            return cls((), 0)
+        if zone.verify_policy == VerifyPolicy.PRIMARY:
+            return cls(every[:1], 1)
+        if zone.verify_policy == VerifyPolicy.K_OF_N:
+            return cls(every, zone.verify_k or len(every))
+        return cls(every, len(every))
+
+
+def check(zone_id: int) -> bool:
+    """Ask for all that is due in a zone; say whether something is still missing."""
+    zone = Zone.objects.get(pk=zone_id)
+    policy = Policy.of(zone)
+    changes = _claim(zone)
+    if not changes:
+        return False
+    reports = _ask(zone, policy, changes)
+    with transaction.atomic():
+        return _write(zone, policy, changes, reports)
+
+
+def _claim(zone: Zone) -> list[Change]:
+    """Take the due checks, and with them all that is open on the same RRsets."""
+    now = clock.now()
+    open_checks = Change.objects.filter(zone=zone, next_check_at__isnull=False)
+    due = open_checks.filter(next_check_at__lte=now).order_by("id")[:MAX_CHANGES]
+    with transaction.atomic():
+        rrsets = {change.rrset_id for change in due.select_for_update()}
+        claimed = open_checks.filter(rrset__in=rrsets)
+        claimed.update(next_check_at=now + CLAIM)
+        return list(claimed.order_by("id"))
+
+
+def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Report]:
+    """Ask each name server for what it has not shown yet, all at the same time."""
+    questions: dict[str, list[Question]] = {address: [] for address in policy.addresses}
+    for change in changes:
+        seen = {each["address"] for each in change.nameservers}
+        for address in policy.addresses:
+            if address not in seen:
+                questions[address] += nameservers.questions_for(
+                    zone.name, change.name, change.type, absent=change.after is None
+                )
+    asked = [(address, each) for address, each in questions.items() if each]
+    if not asked:
+        return []
+
+    def ask_one(what: tuple[str, list[Question]]) -> Report:
+        address, own = what
+        timeout = settings.DNSORCH_QUERY_TIMEOUT_S
+        return nameservers.ask(address, zone.name, own, timeout=timeout)
+
+    if len(asked) == 1:
+        return [ask_one(asked[0])]
+    with ThreadPoolExecutor(max_workers=min(len(asked), 8)) as pool:
+        return list(pool.map(ask_one, asked))
+
+
+def _write(
+    zone: Zone, policy: Policy, asked: Sequence[Change], reports: Sequence[Report]
+) -> bool:
+    """Write what was seen and close what is done; say whether something is missing."""
+    ids = {change.request_id for change in asked}
+    requests = {
+        each.pk: each
+        for each in Request.objects.select_for_update()
+        .filter(pk__in=ids, status=Status.VERIFYING)
+        .order_by("pk")
+    }
+    changes = list(
+        Change.objects.filter(
+            pk__in=[change.pk for change in asked],
+            request__in=requests,
+            next_check_at__isnull=False,
+        ).order_by("id")
+    )
+    before = {change.pk: len(change.nameservers) for change in changes}
+    for report in reports:
+        _note_seen(zone, report, changes)
+    _settle(policy, changes)
+    Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
+    grown = {c.request_id for c in changes if len(c.nameservers) > before[c.pk]}
+    return _close(zone, policy, requests, changes, reports, grown)
+
+
+def _note_seen(zone: Zone, report: Report, changes: Iterable[Change]) -> None:
+    """Note on each change that this server shows it, or a later one of its RRset."""
+    now = clock.now().isoformat()
+    by_rrset: dict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_rrset[change.rrset_id].append(change)
+    for own in by_rrset.values():
+        shown = [index for index, each in enumerate(own) if _shows(zone, report, each)]
+        for change in own[: shown[-1] + 1 if shown else 0]:
+            if all(each["address"] != report.address for each in change.nameservers):
+                change.nameservers.append(
+                    {
+                        "address": report.address,
+                        "seen_at": now,
+                        "serial": report.serial,
+                    }
+                )
+
+
+def _shows(zone: Zone, report: Report, change: Change) -> bool:
+    """Say whether a server shows a change, or never will: below a delegation."""
+    question = Question(change.name, change.type)
+    return question in report.hidden or nameservers.shows(
+        report, zone.name, question, _answer(change)
+    )
+
+
+def _answer(change: Change) -> Answer | None:
+    image = Image.load(change.after)
+    return Answer(image.ttl, image.records) if image else None
+
+
+def _settle(policy: Policy, changes: Iterable[Change]) -> None:
+    """Decide for each change whether it is live, late, or asked for again."""
+    now = clock.now()
+    for change in changes:
+        assert change.applied_at and change.check_deadline_at  # set when applied
+        if _is_live(policy, change):
+            change.next_check_at = None
+            if change.status == ChangeStatus.APPLIED:
+                change.status = ChangeStatus.VERIFIED
+        elif now >= change.check_deadline_at:
+            change.next_check_at = None
+        else:
+            again = now + retry.next_check(now - change.applied_at)
+            change.next_check_at = min(again, change.check_deadline_at)
+
+
+def _is_live(policy: Policy, change: Change) -> bool:
+    seen = {each["address"] for each in change.nameservers}
+    return len(seen & set(policy.addresses)) >= policy.needed
+
+
+def _close(
+    zone: Zone,
+    policy: Policy,
+    requests: Mapping[UUID, Request],
+    changes: Sequence[Change],
+    reports: Sequence[Report],
+    grown: set[UUID],
+) -> bool:
+    """Close the requests that are decided; tell the others how far they are."""
+    waiting = set(
+        Change.objects.filter(
+            request__in=requests, next_check_at__isnull=False
+        ).values_list("request_id", flat=True)
+    )
+    late: dict[UUID, list[Change]] = defaultdict(list)
+    for change in changes:
+        if change.next_check_at is None and not _is_live(policy, change):
+            late[change.request_id].append(change)
+    done = [key for key in requests if key not in waiting and key not in late]
+    _tell_propagating(zone, policy, changes, (grown & waiting) - set(late))
+    if late:
+        Change.objects.filter(request__in=late).update(next_check_at=None)
+        outcomes.fail(
+            zone.pk,
+            {key: _not_verified(policy, own, reports) for key, own in late.items()},
+        )
+    if done:
+        outcomes.complete(zone.pk, done, [_verified_entry(zone, policy, reports)])
+    return bool(waiting - set(late))
+
+
+def _verified_entry(zone: Zone, policy: Policy, reports: Sequence[Report]) -> Entry:
+    if not policy.needed:
+        return Entry(Step.VERIFIED, f"{zone.name} asks no name server")
+    serials = {each.address: each.serial for each in reports}
+    who = ", ".join(policy.addresses)
+    count = f"{policy.needed} of {len(policy.addresses)}"
+    text = f"answered by {who}" if policy.needed == len(policy.addresses) else count
+    return Entry(Step.VERIFIED, f"live: {text}", data={"serials": serials})
+
+
+def _tell_propagating(
+    zone: Zone, policy: Policy, changes: Sequence[Change], request_ids: set[UUID]
+) -> None:
+    """Tell which name servers have all of a request and which do not."""
+    by_missing: dict[tuple[str, ...], list[UUID]] = defaultdict(list)
+    for request_id in request_ids:
+        own = [change for change in changes if change.request_id == request_id]
+        by_missing[tuple(_missing(policy, own))].append(request_id)
+    for missing, ids in by_missing.items():
+        if missing:
+            timeline.append(
+                ids,
+                Entry(
+                    Step.PROPAGATING,
+                    f"not yet served by {', '.join(missing)}",
+                    data={"missing": list(missing)},
+                ),
+            )
+
+
+def _missing(policy: Policy, changes: Iterable[Change]) -> list[str]:
+    seen = [{each["address"] for each in change.nameservers} for change in changes]
+    return [one for one in policy.addresses if any(one not in each for each in seen)]
+
+
+def _not_verified(
+    policy: Policy, changes: Sequence[Change], reports: Sequence[Report]
+) -> NotVerified:
+    """Return the reason, which names each server and what it said instead."""
+    said = {report.address: report for report in reports}
+    newest = _newest_serial(report.serial for report in reports)
+    reasons = []
+    for address in _missing(policy, changes):
+        report = said.get(address)
+        if report is None or report.error:
+            why = f"gives no answer: {report.error if report else 'not asked'}"
+        elif (
+            newest is not None
+            and report.serial is not None
+            and (dns.serial.Serial(report.serial) < dns.serial.Serial(newest))
+        ):
+            why = f"is behind: it has serial {report.serial}, the newest is {newest}"
+        else:
+            why = f"answers with something else (serial {report.serial})"
+        reasons.append(Reason("", "not_verified", f"{address} {why}"))
+    listed = "; ".join(reason.detail for reason in reasons)
+    names = ", ".join(sorted({f"{each.name} {each.type}" for each in changes}))
+    return NotVerified(
+        f"{names} was applied and is not served by every name server: {listed}",
+        reasons=tuple(reasons),
+    )
+
+
+def _newest_serial(serials: Iterable[int | None]) -> int | None:
+    """Return the newest serial by the arithmetic of RFC 1982 section 3.2."""
+    newest: int | None = None
+    for serial in serials:
+        if serial is not None and (
+            newest is None or dns.serial.Serial(serial) > dns.serial.Serial(newest)
+        ):
+            newest = serial
+    return newest

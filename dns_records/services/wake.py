@@ -1,0 +1,51 @@
+"""Saying that a lane has work: a hint that may be lost, doubled or late.
+
+The database is the truth and the sweep looks at it every second; a wake-up only
+makes it faster. So publishing fails fast, and a broker that is down costs a client
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from dns_records.models import Lane
+
+logger = structlog.get_logger(__name__)
+
+DELIVER = "dns_records.deliver"
+VERIFY = "dns_records.verify"
+# After a failure nothing is published for so long: the sweep is there.
+PAUSE_S = 5.0
+
+_paused_until = 0.0
+
+
+def after_commit(zone_id: int) -> None:
+    """Wake the lane once the running transaction has committed."""
+    transaction.on_commit(lambda: mark(zone_id), robust=True)
+
+
+def mark(zone_id: int) -> None:
+    """Set the lane's dirty flag and publish, if the flag was not set already."""
+    if Lane.objects.filter(zone=zone_id, dirty=False).update(dirty=True):
+        publish(DELIVER, zone_id)
+
+
+def publish(task: str, zone_id: int) -> bool:
+    """Publish a wake-up by task name; say whether the broker took it."""
+    global _paused_until
+    if time.monotonic() < _paused_until:
+        return False
+    try:
+        current_app.send_task(task, args=[zone_id], retry=False)
+    except (OperationalError, OSError) as error:
+        _paused_until = time.monotonic() + PAUSE_S
+        logger.warning("wake-up not published", task=task, error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""Zones: found for a caller, registered, changed, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from dns_records import names
+from dns_records.models import Backend, Batch, Change, Lane, RRset, VerifyPolicy, Zone
+from dns_records.models.change import ChangeStatus
+from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
+from dnsorch.tokens.access import Access
+
+
+class ZoneExists(Conflict):
+    """A zone of that name is registered already."""
+
+    code = "zone_exists"
+
+
+class ZoneNotEmpty(Conflict):
+    """The zone still has records."""
+
+    code = "zone_not_empty"
+
+
+class LaneNotEmpty(Conflict):
+    """Changes of the zone are still on their way."""
+
+    code = "lane_not_empty"
+
+
+def get(access: Access, name: str) -> Zone:
+    """Return the zone of a canonical name for somebody who may read it.
+
+    Raises:
+        ZoneNotFound: there is none, or it is not theirs to see.
+    """
+    zone = Zone.objects.select_related("backend").filter(name=name).first()
+    if zone is None or not access.may_read(name):
+        raise ZoneNotFound(f"no zone {name} is registered")
+    return zone
+
+
+def get_for_write(access: Access, text: str) -> Zone:
+    """Return the zone that a client names, for somebody who may change it.
+
+    Raises:
+        InvalidName: ``text`` is no name of a zone.
+        ZoneNotFound: there is none, or it is not theirs to see.
+        Forbidden: they may only read it.
+    """
+    return check_write(access, get(access, names.zone_name(text)))
+
+
+def for_name(access: Access, name: str) -> Zone:
+    """Return the zone with the longest apex that ``name``, canonical, is in.
+
+    Raises:
+        ZoneNotFound: no registered zone holds it, or not one of theirs.
+        Forbidden: they may only read it.
+    """
+    zones = Zone.objects.select_related("backend").filter(name__in=names.suffixes(name))
+    held = max(zones, key=lambda zone: len(zone.name), default=None)
+    if held is None or not access.may_read(held.name):
+        raise ZoneNotFound(f"no registered zone holds {name}")
+    return check_write(access, held)
+
+
+def check_write(access: Access, zone: Zone) -> Zone:
+    """Return ``zone`` if the caller may change it.
+
+    Raises:
+        Forbidden: they may only read it.
+    """
+    if not access.may_write(zone.name):
+        raise Forbidden(f"this token may not change {zone.name}")
+    return zone
+
+
+def register(*, name: str, backend: Backend, **fields: Any) -> Zone:
+    """Register a zone, whose ``name`` is canonical, with its lane.
+
+    ``fields`` are those of the model: ``nameservers``, ``verify_policy`` ...
+
+    Raises:
+        ZoneExists: it is registered already.
+        Invalid: the verification policy cannot be met.
+    """
+    fields.setdefault("default_ttl", settings.DNSORCH_DEFAULT_TTL)
+    fields.setdefault("verify_deadline_s", settings.DNSORCH_VERIFY_DEADLINE_S)
+    zone = Zone(name=name, backend=backend, **fields)
+    _check_policy(zone)
+    try:
+        with transaction.atomic():
+            zone.save(force_insert=True)
+            Lane.objects.create(zone=zone)
+    except IntegrityError as error:
+        raise ZoneExists(f"the zone {name} is registered already") from error
+    return zone
+
+
+def change(zone: Zone, fields: Mapping[str, Any]) -> Zone:
+    """Change fields of a zone.
+
+    Raises:
+        LaneNotEmpty: the backend cannot change while changes are on their way.
+        Invalid: the verification policy cannot be met.
+    """
+    with transaction.atomic():
+        zone = Zone.objects.select_for_update().get(pk=zone.pk)
+        backend = fields.get("backend")
+        if backend is not None and backend.pk != zone.backend_id:
+            _check_lane_is_empty(zone)
+            # The other server has its own marker, or none.
+            Lane.objects.filter(zone=zone).update(marker_epoch=0, marker_number=0)
+        for name, value in fields.items():
+            setattr(zone, name, value)
+        _check_policy(zone)
+        zone.save(update_fields=[*fields, "updated_at"])
+    return zone
+
+
+def forget(zone: Zone, *, force: bool = False) -> None:
+    """Delete a zone from dnsorch; DNS is not touched.
+
+    Raises:
+        LaneNotEmpty: changes are on their way; ``force`` does not help.
+        ZoneNotEmpty: it has records and ``force`` is not given.
+    """
+    with transaction.atomic():
+        Zone.objects.select_for_update().get(pk=zone.pk)
+        _check_lane_is_empty(zone)
+        if not force and RRset.objects.filter(zone=zone, present=True).exists():
+            raise ZoneNotEmpty(
+                f"{zone.name} still has records; ?force=true forgets them here "
+                "and leaves them in DNS"
+            )
+        zone.delete()
+
+
+def _check_lane_is_empty(zone: Zone) -> None:
+    waiting = Change.objects.filter(zone=zone).filter(
+        Q(status__in=[ChangeStatus.PENDING, ChangeStatus.SENT])
+        | Q(next_check_at__isnull=False)
+    )
+    undecided = Batch.objects.filter(lane=zone.pk, status="sent")
+    if waiting.exists() or undecided.exists():
+        raise LaneNotEmpty(f"changes of {zone.name} are still on their way")
+
+
+def _check_policy(zone: Zone) -> None:
+    """Refuse a policy that the name servers given can never meet."""
+    policy, count = zone.verify_policy, len(zone.nameservers)
+    if policy != VerifyPolicy.NONE and not count:
+        raise _invalid("/nameservers", f"the policy {policy} needs a name server")
+    if policy == VerifyPolicy.K_OF_N:
+        if zone.verify_k is None or not 1 <= zone.verify_k <= count:
+            raise _invalid("/verify/k", f"expected a number from 1 to {count}")
+
+
+def _invalid(pointer: str, detail: str) -> Invalid:
+    return Invalid(detail, reasons=(Reason(pointer, "invalid", detail),))

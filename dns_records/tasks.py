@@ -1,0 +1,28 @@
+"""Celery tasks: they say which lane has work; the services know what to do."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+
+from dns_records.services import delivery, verification, wake
+
+# First checks right after the apply, at most one second of a worker's time.
+FIRST_CHECKS_S = (0.0, 0.03, 0.08, 0.2, 0.4)
+
+
+@shared_task(name=wake.DELIVER)
+def deliver(zone_id: int) -> None:
+    """Drain the lane of a zone and ask its name servers right away."""
+    delivery.drain(zone_id)
+    for pause in FIRST_CHECKS_S:
+        time.sleep(pause)
+        if not verification.check(zone_id):
+            break
+
+
+@shared_task(name=wake.VERIFY)
+def verify(zone_id: int) -> None:
+    """Ask the name servers of a zone for what is due."""
+    verification.check(zone_id)
