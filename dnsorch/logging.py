@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging.config
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,7 +121,7 @@ def configure(options: Mapping[str, Any]) -> None:
     last: list[Processor] = (
         [structlog.processors.JSONRenderer()]
         if as_json
-        else [escape_event, structlog.dev.ConsoleRenderer(timestamp_key="at")]
+        else [escape_event, _console()]
     )
     structlog.configure(
         processors=[
@@ -140,6 +141,13 @@ def configure(options: Mapping[str, Any]) -> None:
         *last,
     ]
     logging.config.dictConfig(_dict_config(level, shared, render))
+
+
+def _console() -> Processor:
+    # Colours are for a terminal; in a file they are noise.
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), timestamp_key="at"
+    )
 
 
 def _dict_config(

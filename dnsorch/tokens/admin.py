@@ -138,7 +138,7 @@ class ApiTokenAdmin(ModelAdmin):
         post_url_continue: str | None = None,
     ) -> HttpResponse:
         """Show the text in this answer itself: a message would be stored."""
-        response = TemplateResponse(
+        return TemplateResponse(
             request,
             "admin/tokens/apitoken/issued.html",
             {
@@ -149,8 +149,6 @@ class ApiTokenAdmin(ModelAdmin):
                 "text": request.META.pop("dnsorch.issued_text"),
             },
         )
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
     @admin.display(description="zones")
     def zone_list(self, token: ApiToken) -> str:
