@@ -61,8 +61,7 @@ def _u_label(label: bytes) -> str | None:
     if not label.startswith(_A_LABEL_PREFIX):
         return None
     try:
-        text = idna.ulabel(label)
-        return text if idna.alabel(text) == label else None
+        return idna.ulabel(label)  # refuses what does not encode back to the label
     except UnicodeError:  # idna.IDNAError is one
         return None
 

@@ -41,6 +41,7 @@ class RecordType:
     below_apex: bool = True
     wildcard: bool = True  # the owner name may be a wildcard
     exclusive: bool = False  # no other type at the same name
+    at_delegation: bool = False  # answered from this zone where NS delegates the name
     host_owner: bool = False  # the owner is a host, so its name should be a host name
     hosts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -110,7 +111,8 @@ _ROWS = (
         reference="RFC 1035 section 3.3.11",
         expected="one host name that ends in a dot",
         example="ns1.example.test.",
-        wildcard=False,
+        wildcard=False,  # BIND ignores them there without saying so
+        at_delegation=True,
         hosts=("target",),
     ),
     RecordType(

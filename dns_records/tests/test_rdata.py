@@ -145,6 +145,16 @@ def test_parse_refuses_what_is_longer_than_rdata_can_be() -> None:
         rdata.parse("TXT", "x" * 300_000, zone=ZONE)
 
 
+def test_rdata_that_does_not_survive_its_wire_form_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    value = rdata.parse("A", "192.0.2.1", zone=ZONE).value
+    other = rdata.parse("A", "192.0.2.2", zone=ZONE).value
+    monkeypatch.setattr(rdata, "_from_wire", lambda rtype, wire: other)
+    with pytest.raises(rdata.InvalidRdata, match="does not come back the same"):
+        rdata.from_dnspython(value)
+
+
 @pytest.mark.parametrize(
     ("rtype", "text", "advice"),
     [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from dns_records import rdata, record_types
+from dns_records import rdata, record_types, validation
 from dns_records.record_types import RECORD_TYPES, REFUSED_TYPES, RecordType
+from dnsorch.exceptions import NameNotAbsolute
 
 ALL = list(RECORD_TYPES.values())
 
@@ -59,6 +61,7 @@ def test_flags() -> None:
     assert [rtype.name for rtype in ALL if not rtype.at_apex] == ["CNAME"]
     assert [rtype.name for rtype in ALL if not rtype.wildcard] == ["NS"]
     assert having("hosts") == ["MX", "NS", "SRV"]
+    assert having("at_delegation") == ["NS"]
     assert having("domains") == ["CNAME", "PTR"]
     assert having("null_target") == ["MX", "SRV"]
     assert having("strings") == ["TXT"]
@@ -90,3 +93,33 @@ def test_lookup_names_the_supported_types(text: str) -> None:
         "supported are A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, TXT."
     )
     assert len(caught.value.detail) <= 120
+
+
+LP = RecordType(
+    name="LP",
+    number=107,
+    reason="a pointer to the locators of a site",
+    reference="RFC 6742 section 2.4",
+    expected="a preference and a name that ends in a dot",
+    example="10 l64-subnet.example.test.",
+    below_apex=False,
+    domains=("fqdn",),
+)
+
+
+def test_a_type_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_types, "RECORD_TYPES", {**RECORD_TYPES, "LP": LP})
+    parsed = rdata.parse("lp", "5 Site.Example.test.", zone="example.test.")
+    assert (parsed.text, parsed.names) == (
+        "5 site.example.test.",
+        ("site.example.test.",),
+    )
+    # RFC 4034 leaves the case of such a type alone; ours is lower all the same.
+    answered = dns.rdata.from_text("IN", "LP", "5 Site.Example.test.")
+    assert rdata.from_dnspython(answered) == parsed
+    with pytest.raises(NameNotAbsolute):
+        rdata.parse("LP", "5 site", zone="example.test.")
+    context = validation.Context("example.test.")
+    (finding,) = validation.check_node(context, "a.example.test.", ["LP"], [])
+    assert (finding.code, finding.status) == ("lp_below_apex", 400)
+    assert validation.check_node(context, "example.test.", ["LP"], []) == []

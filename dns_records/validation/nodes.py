@@ -86,10 +86,10 @@ def wildcard_types(context: Context, node: Node) -> Iterator[Problem]:
 
 @FAMILY.rule("delegation", "RFC 1034 section 4.2.1")
 def delegation(context: Context, node: Node) -> Iterator[Problem]:
-    """At a delegation only NS and DS are answered, the rest is glue (RFC 1034)."""
+    """At a delegation only NS and DS are answered from this zone (RFC 1034)."""
     if node.name == context.zone or "NS" not in node.type_names:
         return
-    others = [name for name in node.type_names if name not in ("NS", "DS")]
+    others = [rtype.name for rtype in node.types if not rtype.at_delegation]
     if others:
         yield warning(
             "hidden_by_delegation",
