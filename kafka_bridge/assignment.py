@@ -26,10 +26,19 @@ class Assignment:
     """
 
     def __init__(
-        self, kafka: Consumer, *, clock: Callable[[], float] = time.monotonic
+        self,
+        kafka: Consumer,
+        *,
+        linger_s: float = 0.005,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``kafka`` has the options of :func:`kafka_bridge.options.consumer`."""
+        """``kafka`` has the options of :func:`kafka_bridge.options.consumer`.
+
+        ``linger_s`` is how long to wait for a further message after each one: a
+        moment that lets what came in one fetch go out in one batch.
+        """
         self._kafka = kafka
+        self._linger_s = linger_s
         self._clock = clock
         self._work: dict[Partition, PartitionWork] = {}
         #: Whether the group has answered, be it with no partition at all.
@@ -83,7 +92,7 @@ class Assignment:
             message = self._poll(wait)
             if message is None:
                 break
-            wait = 0.0
+            wait = self._linger_s
             if message.error() is not None:
                 self._on_error(message)
                 continue

@@ -1,0 +1,303 @@
+"""Messages to batch items: every form that is taken, and every poison."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from kafka_bridge import envelope
+from kafka_bridge.exceptions import InvalidMessage
+from kafka_bridge.tests.support import changeset, message
+
+CHANGESET = changeset("www")
+RECORD = {"action": "create", "name": "www", "type": "A", "value": "192.0.2.1"}
+STRUCTURED = (("content-type", b"application/cloudevents+json; charset=utf-8"),)
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+CE_KEY = "ce:" + hashlib.sha256(b"ci://web\0deploy-1").hexdigest()
+
+
+def dumps(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    attributes = {
+        "specversion": "1.0",
+        "id": "deploy-1",
+        "source": "ci://web",
+        "type": "dnsorch.changeset.requested",
+        "data": CHANGESET,
+    }
+    merged = attributes | changes
+    return {name: value for name, value in merged.items() if value is not ...}
+
+
+def binary(**changes: bytes) -> tuple[tuple[str, bytes | None], ...]:
+    headers = {
+        "ce_specversion": b"1.0",
+        "ce_id": b"deploy-1",
+        "ce_source": b"ci://web",
+        "ce_type": b"dnsorch.record.requested",
+        "content-type": b"application/json",
+    } | changes
+    return tuple(headers.items())
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "expected"),
+    [
+        pytest.param(
+            event(),
+            STRUCTURED,
+            {
+                "idempotency_key": CE_KEY,
+                "on_behalf_of": "ci://web",
+                "changeset": CHANGESET,
+            },
+            id="structured",
+        ),
+        pytest.param(
+            event(type="dnsorch.record.requested", data=RECORD),
+            STRUCTURED,
+            {"idempotency_key": CE_KEY, "on_behalf_of": "ci://web", "record": RECORD},
+            id="structured-record",
+        ),
+        pytest.param(
+            event(),
+            (),
+            {
+                "idempotency_key": CE_KEY,
+                "on_behalf_of": "ci://web",
+                "changeset": CHANGESET,
+            },
+            id="structured-without-content-type",
+        ),
+        pytest.param(
+            event(data=..., data_base64="eyJhY3Rpb24iOiAiY3JlYXRlIn0="),
+            STRUCTURED,
+            {
+                "idempotency_key": CE_KEY,
+                "on_behalf_of": "ci://web",
+                "changeset": {"action": "create"},
+            },
+            id="structured-base64",
+        ),
+        pytest.param(
+            RECORD,
+            binary(),
+            {"idempotency_key": CE_KEY, "on_behalf_of": "ci://web", "record": RECORD},
+            id="binary",
+        ),
+        pytest.param(
+            RECORD,
+            binary(ce_traceparent=TRACEPARENT.encode()),
+            {
+                "idempotency_key": CE_KEY,
+                "traceparent": TRACEPARENT,
+                "on_behalf_of": "ci://web",
+                "record": RECORD,
+            },
+            id="binary-with-tracing-extension",
+        ),
+        pytest.param(
+            CHANGESET,
+            (("Idempotency-Key", b"first"), ("idempotency-key", b"deploy-1")),
+            {"idempotency_key": "deploy-1", "changeset": CHANGESET},
+            id="plain-changeset-last-header-counts",
+        ),
+        pytest.param(
+            RECORD,
+            (
+                ("idempotency-key", b'"quoted"'),
+                ("correlation-id", b"build-42"),
+                ("traceparent", TRACEPARENT.encode()),
+            ),
+            {
+                "idempotency_key": '"quoted"',
+                "correlation_id": "build-42",
+                "traceparent": TRACEPARENT,
+                "record": RECORD,
+            },
+            id="plain-record-with-headers",
+        ),
+        pytest.param(
+            RECORD,
+            (
+                ("idempotency-key", b"k"),
+                ("correlation-id", b"two words"),
+                ("traceparent", b"00-" + b"0" * 32 + b"-b7ad6b7169203331-01"),
+                ("other", b"\xff"),
+                ("empty", None),
+            ),
+            {"idempotency_key": "k", "record": RECORD},
+            id="malformed-tracing-headers-are-left-out",
+        ),
+    ],
+)
+def test_item(value: Any, headers: Any, expected: dict[str, Any]) -> None:
+    got = envelope.item(message(dumps(value), headers=headers))
+    assert json.loads(got) == expected
+
+
+def test_header_key_wins_over_the_event_id() -> None:
+    headers = (*STRUCTURED, ("idempotency-key", b"mine"))
+    got = envelope.item(message(dumps(event()), headers=headers))
+    assert json.loads(got)["idempotency_key"] == "mine"
+
+
+def test_key_without_header_or_event_is_the_place_and_the_value() -> None:
+    value = dumps(CHANGESET)
+    parts = [b"dnsorch.requests", b"2", b"7", b"1700000000000", value]
+    expected = "kafka:" + hashlib.sha256(b"\0".join(parts)).hexdigest()
+    assert json.loads(envelope.item(message(value)))["idempotency_key"] == expected
+
+
+def test_key_does_not_depend_on_the_mode() -> None:
+    structured = message(
+        dumps(event(type="dnsorch.record.requested", data=RECORD)), headers=STRUCTURED
+    )
+    assert envelope.idempotency_key(structured) == envelope.idempotency_key(
+        message(dumps(RECORD), headers=binary())
+    )
+
+
+def test_key_of_poison_is_that_of_its_place() -> None:
+    assert envelope.idempotency_key(message(None)).startswith("kafka:")
+
+
+def test_source_and_id_do_not_run_together() -> None:
+    one = message(dumps(event(source="a", id="bc")), headers=STRUCTURED)
+    other = message(dumps(event(source="ab", id="c")), headers=STRUCTURED)
+    assert envelope.idempotency_key(one) != envelope.idempotency_key(other)
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "code", "detail"),
+    [
+        (None, (), "empty_message", "the message is a tombstone (null value)"),
+        (b"", (), "empty_message", "the value is empty"),
+        (b" \n", STRUCTURED, "empty_message", "the value is empty"),
+        (b"{\xff}", (), "not_utf8", "octet 1 of the value is not UTF-8"),
+        (b"{", (), "invalid_json", "line 1, column 2: Expecting property name"),
+        (b'{"a":1}x', (), "invalid_json", "line 1, column 8: Extra data"),
+        (b'{"a":1,"a":2}', (), "invalid_json", "the member 'a' stands twice"),
+        (b'{"changes":NaN}', (), "invalid_json", "NaN is not JSON"),
+        (b'{"changes":1e999}', (), "invalid_json", "a number is out of range"),
+        (
+            b'{"changes":' + b"1" * 5000 + b"}",
+            (),
+            "invalid_json",
+            "a number has too many digits",
+        ),
+        (
+            b'{"changes":"\\ud800"}',
+            (),
+            "invalid_json",
+            "a string contains a lone surrogate",
+        ),
+        (
+            b'{"changes":[{"\\u0000":1}]}',
+            (),
+            "invalid_json",
+            "a string contains NUL (U+0000)",
+        ),
+        (
+            b'{"changes":' + b"[" * 64 + b"]" * 64 + b"}",
+            (),
+            "nesting_too_deep",
+            "deeper than 64 levels",
+        ),
+        (b"[" * 100_000, (), "nesting_too_deep", "deeper than 64 levels"),
+        (b"[]", (), "not_an_object", "the request is not a JSON object"),
+        (b'"text"', STRUCTURED, "not_an_object", "the request is not a JSON object"),
+        (b'{"zone":"x."}', (), "unknown_type", "neither a CloudEvent nor"),
+        (
+            b'{"changes":"' + b"x" * 921_600 + b'"}',
+            (),
+            "message_too_large",
+            "the request has 921614 octets; at most 921600 are taken",
+        ),
+        (
+            # Fits as a value, not as an item together with its key.
+            b'{"changes":"' + b"x" * 921_580 + b'"}',
+            (),
+            "message_too_large",
+            "at most 921600 are taken",
+        ),
+        (
+            dumps(event(id=...)),
+            STRUCTURED,
+            "invalid_cloudevent",
+            "the attribute 'id' is missing, empty or not a string",
+        ),
+        (dumps(event(id=7)), STRUCTURED, "invalid_cloudevent", "the attribute 'id'"),
+        (dumps(event(source="")), STRUCTURED, "invalid_cloudevent", "'source'"),
+        (dumps(event(type=...)), (), "invalid_cloudevent", "'type'"),
+        (
+            dumps(event(specversion="0.3")),
+            STRUCTURED,
+            "unsupported_cloudevent",
+            "specversion is '0.3'; expected '1.0'",
+        ),
+        (dumps(event(type="order.placed")), STRUCTURED, "unknown_type", "order.placed"),
+        (dumps(event(data=...)), STRUCTURED, "not_an_object", "not a JSON object"),
+        (dumps(event(data="{}")), STRUCTURED, "not_an_object", "not a JSON object"),
+        (
+            dumps(event(data=..., data_base64="x")),
+            STRUCTURED,
+            "invalid_cloudevent",
+            "data_base64 is not base64",
+        ),
+        (
+            dumps(event()),
+            (("content-type", b"application/cloudevents+avro"),),
+            "unsupported_cloudevent",
+            "the content type is application/cloudevents+avro",
+        ),
+        (
+            dumps([event()]),
+            (("content-type", b"application/cloudevents-batch+json"),),
+            "unsupported_cloudevent",
+            "application/cloudevents-batch+json",
+        ),
+        (b"<xml/>", binary(), "invalid_json", "line 1, column 1"),
+        (dumps(RECORD), (("ce_id", b"1"),), "invalid_cloudevent", "'source'"),
+        (
+            dumps(RECORD),
+            binary(ce_source=b"\xff"),
+            "invalid_header",
+            "the header ce_source is not UTF-8",
+        ),
+        (
+            dumps(RECORD),
+            (("idempotency-key", b"\xff"),),
+            "invalid_header",
+            "the header idempotency-key is not UTF-8",
+        ),
+        (
+            dumps(RECORD),
+            (("idempotency-key", None),),
+            "invalid_header",
+            "idempotency-key is not 1 to 255 visible ASCII characters",
+        ),
+        (
+            dumps(RECORD),
+            (("idempotency-key", b"x" * 256),),
+            "invalid_header",
+            "idempotency-key is not 1 to 255 visible ASCII characters",
+        ),
+    ],
+)
+def test_poison(value: bytes | None, headers: Any, code: str, detail: str) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        envelope.item(message(value, headers=headers))
+    assert caught.value.code == code
+    assert detail in caught.value.detail
+
+
+def test_the_deepest_request_that_is_taken() -> None:
+    value = b'{"changes":' + b"[" * 63 + b"]" * 63 + b"}"
+    assert json.loads(envelope.item(message(value)))["changeset"] == json.loads(value)
