@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from threading import Lock
+from time import monotonic
 from typing import Protocol
 
 from django.conf import settings
@@ -51,7 +51,7 @@ def get(reference: str, *, fresh: bool = False) -> str:
     """
     if not fresh:
         value, until = _cache.get(reference, ("", 0.0))
-        if time.monotonic() < until:
+        if monotonic() < until:
             return value
     scheme, separator, rest = reference.partition(":")
     if not separator or not rest:
@@ -93,7 +93,7 @@ def _provider(scheme: str) -> Provider:
 def _remember(reference: str, value: str) -> None:
     global _known
     with _lock:
-        _cache[reference] = (value, time.monotonic() + CACHE_SECONDS)
+        _cache[reference] = (value, monotonic() + CACHE_SECONDS)
         if len(value) >= SHORTEST_REDACTED:
             # Rotated values stay: they may still stand in a message on its way.
             _known = _known | {value}
