@@ -65,9 +65,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
         except OperationalError as exc:
             # A reader need not wait for a busy database's writers.
             log.warning("use of the token not noted", error=str(exc))
-        access = selectors.access(token)
-        structlog.contextvars.bind_contextvars(owner=access.owner)
-        return Bearer(access.owner), access
+        structlog.contextvars.bind_contextvars(owner=token.owner)
+        return Bearer(token.owner), selectors.access(token)
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
@@ -107,12 +106,17 @@ class HasAccess(BasePermission):
         Raises:
             ReadOnlyToken: the token may only read, and the method is one that writes.
         """
-        access = request.auth
-        if not isinstance(access, Access):
+        if not isinstance(request.auth, Access):
             return False
-        if access.read_only and request.method not in SAFE_METHODS:
+        if request.auth.read_only and request.method not in SAFE_METHODS:
             raise ReadOnlyToken()
         return True
+
+
+def access(request: Request) -> Access:
+    """Return what the caller may do; for views that :class:`HasAccess` guards."""
+    assert isinstance(request.auth, Access)
+    return request.auth
 
 
 def _refusal(token: ApiToken | None) -> str:

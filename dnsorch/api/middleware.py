@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from io import BytesIO
-from typing import cast
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
@@ -33,7 +32,7 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer the request, with its id on both sides."""
-        traced = cast(trace.TracedRequest, request)
+        traced = trace.of(request)
         traced.received_at = clock.now()
         begin = time.monotonic()
         headers = request.headers

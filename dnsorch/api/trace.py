@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import Any, cast
 
 from django.http import HttpRequest
 from uuid_utils import compat as uuid7
@@ -25,6 +26,12 @@ class TracedRequest(HttpRequest):
     correlation_id: str
     traceparent: str
     received_at: datetime
+
+
+def of(request: HttpRequest) -> TracedRequest:
+    """Return ``request``, or what REST framework wrapped, with those attributes."""
+    inner: Any = getattr(request, "_request", request)
+    return cast(TracedRequest, inner)
 
 
 def correlation_id(given: str | None) -> str:

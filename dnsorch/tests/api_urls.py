@@ -15,6 +15,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from dnsorch import urls
+from dnsorch.api import authentication
 from dnsorch.api.serializers import StrictSerializer
 
 RAISED: dict[str, Exception] = {}
@@ -41,7 +42,7 @@ class Echo(APIView):
 
     def get(self, request: Request) -> Response:
         """Say who calls."""
-        access = request.auth
+        access = authentication.access(request)
         return Response({"owner": access.owner, "source": access.source})
 
     def post(self, request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import psycopg2.errors
+import psycopg2.errors  # type: ignore[import-untyped]
 import pytest
 from django.core.exceptions import (
     DisallowedHost,
@@ -46,7 +46,7 @@ def sqlite(code: int, message: str) -> Exception:
 
 
 BUSY = (503, "database_busy", {"Retry-After": "1"})
-BROKEN = (500, "internal_error", {})
+BROKEN: tuple[int, str, dict[str, str]] = (500, "internal_error", {})
 BEARER = 'Bearer realm="dnsorch"'
 
 
