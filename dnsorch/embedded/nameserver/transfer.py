@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 import dns.asyncquery
+import dns.btree
 import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.node
 import dns.rdatatype
 import dns.rrset
 import dns.serial
@@ -60,12 +62,15 @@ def _stream(version: zones.Version) -> Iterator[dns.rrset.RRset]:
     assert version.origin is not None
     soa = zones.soa_of(version)
     yield dns.rrset.from_rdata(version.origin, soa.ttl, soa[0])
-    for name, node in version.nodes.items():
-        for rdataset in node.rdatasets:
+    nodes: list[dns.btree.KV[dns.name.Name, dns.node.Node]] = []
+    tree = cast("dns.btree.BTreeDict[dns.name.Name, dns.node.Node]", version.nodes)
+    tree.visit_in_order(nodes.append)
+    for node in nodes:
+        for rdataset in node.value().rdatasets:
             if rdataset.rdtype == dns.rdatatype.SOA:
                 continue
             for rdata in rdataset:
-                yield dns.rrset.from_rdata(name, rdataset.ttl, rdata)
+                yield dns.rrset.from_rdata(node.key(), rdataset.ttl, rdata)
     yield dns.rrset.from_rdata(version.origin, soa.ttl, soa[0])
 
 
