@@ -149,6 +149,8 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # SQLite makes the file, not its directory, which a fresh clone lacks.
+    VAR_DIR.mkdir(parents=True, exist_ok=True)
     # IMMEDIATE: a transaction that reads and then writes would otherwise fail at
     # once with "database is locked", whatever the timeout. FULL: a 202 survives a
     # power cut.

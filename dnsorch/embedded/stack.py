@@ -17,6 +17,8 @@ from dnsorch.embedded.errors import PortTaken
 from dnsorch.embedded.seed import HOST, ZONE, Seeded
 
 PROCFILE = settings.BASE_DIR / "deploy" / "embedded" / "Procfile"
+# What the other processes talk to, and which therefore stops last.
+FOUNDATION = ("broker", "nameserver", "kafka", "api")
 # What listens where: the process of the Procfile, the variable, the kinds of socket.
 PORTS = (
     ("api", "DNSORCH_PORT_API", (socket.SOCK_STREAM,)),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -14,15 +16,30 @@ from honcho.manager import SIGNALS, Manager
 
 from dnsorch.embedded.errors import AlreadyRunning
 
+# How long all of them together may take to stop.
+KILL_SECONDS = 5.0
+
 
 class Supervisor(Manager):  # type: ignore[misc]
     """Honcho's manager, which says who stopped first and leaves nothing behind.
 
     Each process leads a session of its own, so a Ctrl-C reaches this one only, which
-    then stops the others in an orderly way.
+    then stops the others in an orderly way: ``foundation``, what the others talk to,
+    last. Who takes too long is killed.
     """
 
     stopped_first: str | None = None
+
+    def __init__(
+        self, foundation: Collection[str] = (), *, patience: float = KILL_SECONDS
+    ) -> None:
+        """Keep which processes the others need, and how long to wait for all."""
+        super().__init__()
+        self._patience = patience
+        self._foundation = foundation
+        self._asked: set[str] = set()
+        self._stopping = False
+        self._kill_at = math.inf
 
     def run(self) -> None:
         """Run until one process stops or a signal comes; then stop all the others."""
@@ -45,19 +62,14 @@ class Supervisor(Manager):  # type: ignore[misc]
         Before all have started there is nobody to ask yet: :meth:`loop` then comes
         back here as soon as they have.
         """
-        if self._terminating or not super()._all_started():
+        if self._stopping or not super()._all_started():
             return
+        self._stopping = True
+        self._kill_at = time.monotonic() + self._patience
         self.stopped_first = next(
             (name for name, entry in self._processes.items() if _ended(entry)), None
         )
-        super().terminate()
-
-    def _all_started(self) -> bool:
-        if not super()._all_started():
-            return False
-        if self.returncode is not None:
-            self.terminate()
-        return True
+        self._ask_next()
 
     def kill_what_is_left(self) -> None:
         """Kill each process group that is still there; silent, for the worst case."""
@@ -65,6 +77,27 @@ class Supervisor(Manager):  # type: ignore[misc]
             if "pid" in entry and not _ended(entry):
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(entry["pid"], signal.SIGKILL)
+
+    def _all_started(self) -> bool:
+        """Say so; :meth:`loop` asks at each turn, so this is where a stop goes on."""
+        if not super()._all_started():
+            return False
+        if self.returncode is not None:
+            self.terminate()
+            self._ask_next()
+        if time.monotonic() > self._kill_at:
+            self.kill_what_is_left()
+        return True
+
+    def _ask_next(self) -> None:
+        """Ask those that nobody needs any more to stop."""
+        running = {name for name, each in self._processes.items() if not _ended(each)}
+        due = (running.difference(self._foundation) or running) - self._asked
+        if due:
+            self._asked |= due
+            self._system_print(f"stopping {', '.join(sorted(due))}\n")
+            for name in due:
+                self._procmgr.terminate(self._processes[name]["pid"])
 
 
 @contextmanager

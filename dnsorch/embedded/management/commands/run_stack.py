@@ -53,7 +53,7 @@ class Command(BaseCommand):
         ready.unlink(missing_ok=True)
         stack.check_ports()
         prepare(starting)
-        supervisor = Supervisor()
+        supervisor = Supervisor(stack.FOUNDATION)
         environment = stack.environment()
         for name, command in guided(demo=demo).items():
             supervisor.add_process(name, command, env=environment, cwd=str(BASE))
