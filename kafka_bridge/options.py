@@ -64,8 +64,10 @@ def producer() -> dict[str, Any]:
         "enable.idempotence": True,
         # librdkafka's own default partitions a key otherwise than Java clients do.
         "partitioner": "murmur2_random",
-        # Together: a message that fails is followed by none of its partition. A
-        # timeout in librdkafka would not be covered, so the deadline is ours.
+        # Together: a message that fails is followed by none of its partition. The
+        # broker refuses the gap in the sequence numbers, and the client stops
+        # instead of closing it. Timeouts of librdkafka would not be covered, so the
+        # deadline is ours.
         "enable.gapless.guarantee": True,
         "message.timeout.ms": 0,
     }

@@ -14,6 +14,8 @@ from confluent_kafka import Producer
 
 from kafka_bridge.message import Headers
 
+_UNREPORTED: Final = "no delivery report in time"
+_HELD_BACK: Final = "not sent: an earlier message of its key failed"
 _POLL_S: Final = 0.1
 _PURGE_S: Final = 1.0
 
@@ -38,7 +40,7 @@ class Delivery:
     topic (a broker can store it and fail to say so): it is to be sent again.
     """
 
-    error: str | None = "not sent: an earlier message of its key failed"
+    error: str | None = _UNREPORTED
 
     @property
     def delivered(self) -> bool:
@@ -74,10 +76,11 @@ class ConfirmedProducer:
             self._wait(producer, deadline)
         except KafkaException as error:
             # Bad options, or the client's fatal error: what has no report failed.
-            self._fail_rest(deliveries, str(error.args[0]))
+            for delivery in deliveries:
+                if delivery.error == _UNREPORTED:
+                    delivery.error = str(error.args[0])
         if not all(delivery.delivered for delivery in deliveries):
             self.close()
-            self._fail_rest(deliveries, "no delivery report in time")
         return deliveries
 
     def close(self) -> None:
@@ -104,11 +107,11 @@ class ConfirmedProducer:
         deliveries: Sequence[Delivery],
         deadline: float,
     ) -> None:
-        failed: set[bytes] = set()
+        failed: set[bytes | None] = set()
         for message, delivery in zip(messages, deliveries, strict=True):
-            if message.key is not None and message.key in failed:
+            if message.key in failed:
+                delivery.error = _HELD_BACK
                 continue
-            delivery.error = _IN_FLIGHT
             try:
                 self._produce(producer, message, delivery, deadline)
             except KafkaException as error:
@@ -116,8 +119,8 @@ class ConfirmedProducer:
                 delivery.error = str(error.args[0])
             except BufferError:
                 delivery.error = "the producer's queue is full"
-            if delivery.error != _IN_FLIGHT and not delivery.delivered:
-                failed.add(message.key or b"")
+            if delivery.error not in (None, _UNREPORTED) and message.key is not None:
+                failed.add(message.key)
 
     def _produce(
         self,
@@ -146,15 +149,6 @@ class ConfirmedProducer:
         # Not flush(): a fatal error raised inside it meets the callbacks half-way.
         while len(producer) and time.monotonic() < deadline:
             producer.poll(_POLL_S)
-
-    @staticmethod
-    def _fail_rest(deliveries: Sequence[Delivery], error: str) -> None:
-        for delivery in deliveries:
-            if delivery.error == _IN_FLIGHT:
-                delivery.error = error
-
-
-_IN_FLIGHT: Final = "in flight"
 
 
 def _report_to(
