@@ -174,6 +174,8 @@ def _dict_config(
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             "django.request": {"filters": ["only_failures"]},
+            # A scanner's 400 is no error of ours, and its trace says nothing.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
         },
