@@ -21,6 +21,11 @@ def now() -> datetime:
     return _fixed or datetime.now(UTC)
 
 
+def iso(at: datetime | None) -> str | None:
+    """Return a time as the API shows it (RFC 3339, UTC), None for none."""
+    return None if at is None else at.astimezone(UTC).isoformat()[:-6] + "Z"
+
+
 def database_now() -> Now:
     """Return the expression for the database's time, for use in a query."""
     return Now()

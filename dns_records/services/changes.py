@@ -5,7 +5,7 @@ Called within the transaction of :mod:`requests_tracker.services.acceptance`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -113,37 +113,38 @@ class Submission(Protocol):
 
 
 def submit(
-    submission: Submission,
+    read: Callable[[], Submission],
     *,
     access: Access,
     origin: Origin,
     operation: object,
     doorway: Doorway,
 ) -> Answer:
-    """Accept or reject ``submission``, at most once for its idempotency key.
+    """Accept or reject what ``read`` returns, at most once for its idempotency key.
 
-    ``operation`` is what was asked for, as JSON: the key stands for it.
+    ``read`` is called within, so that a body of the wrong shape is a rejection like
+    any other. ``operation`` is what was asked for, as JSON: the key stands for it.
 
     Raises:
         IdempotencyKeyReused, IdempotencyInProgress: there is no new request then.
     """
 
     def perform(request: Request) -> None:
-        store(request, origin, submission.prepare(access, request))
+        store(request, origin, read().prepare(access, request))
 
     return acceptance.run(origin, operation=operation, perform=perform, doorway=doorway)
 
 
 def dry_run(
-    submission: Submission, *, access: Access, origin: Origin
+    read: Callable[[], Submission], *, access: Access, origin: Origin
 ) -> dict[str, Any]:
-    """Return the plan of ``submission`` as JSON; nothing is stored or sent.
+    """Return the plan of what ``read`` returns, as JSON; nothing is stored or sent.
 
     Raises:
         DnsorchError: what the real write would be rejected with.
     """
     with transaction.atomic():
-        prepared = submission.prepare(access, origin.request())
+        prepared = read().prepare(access, origin.request())
         check_size(prepared.plan)
         answer = prepared.plan.as_dict(rrsets_in(prepared.locked.zone))
         transaction.set_rollback(True)

@@ -139,7 +139,7 @@ def _write(
 
 def _note_seen(zone: Zone, report: Report, changes: Iterable[Change]) -> None:
     """Note on each change that this server shows it, or a later one of its RRset."""
-    now = clock.now().isoformat()
+    now = clock.iso(clock.now())
     by_rrset: dict[int, list[Change]] = defaultdict(list)
     for change in changes:
         by_rrset[change.rrset_id].append(change)

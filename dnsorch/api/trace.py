@@ -34,9 +34,14 @@ def of(request: HttpRequest) -> TracedRequest:
     return cast(TracedRequest, inner)
 
 
+def is_correlation_id(text: str) -> bool:
+    """Say whether ``text`` can be a correlation id."""
+    return _CORRELATION_ID.fullmatch(text) is not None
+
+
 def correlation_id(given: str | None) -> str:
     """Return ``given`` if it can be a correlation id, else a new UUIDv7."""
-    if given is not None and _CORRELATION_ID.fullmatch(given):
+    if given is not None and is_correlation_id(given):
         return given
     return str(uuid7.uuid7())
 

@@ -76,7 +76,7 @@ class Request(models.Model):
     comment = models.TextField(null=True, blank=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
     correlation_id = models.CharField(max_length=128)
-    traceparent = models.CharField(max_length=55, blank=True)
+    traceparent = models.CharField(max_length=128, blank=True)
     received_at = models.DateTimeField()
     deadline_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)

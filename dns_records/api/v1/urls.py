@@ -1,5 +1,8 @@
-"""The URLs of dns_records in v1 of the API."""
+"""The URLs of DNS records in v1."""
 
-from django.urls import URLPattern, URLResolver
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from dns_records.api.v1.views import RecordViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("dns-records", RecordViewSet, basename="dns-record")

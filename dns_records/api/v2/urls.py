@@ -1,5 +1,24 @@
-"""The URLs of dns_records in v2 of the API."""
+"""The URLs of zones, RRsets and change sets in v2."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import re_path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from dns_records.api.v2.changesets import ChangesetViewSet
+from dns_records.api.v2.rrsets import RRsetViewSet
+from dns_records.api.v2.zones import ZoneViewSet
+
+router = SimpleRouter()
+router.register("zones", ZoneViewSet, basename="zone")
+router.register("changesets", ChangesetViewSet, basename="changeset")
+
+# An RRset has two names, which a router cannot say; an owner name may hold a slash
+# (RFC 2317).
+RRSETS = r"zones/(?P<zone>[^/]+)/rrsets/"
+rrsets = RRsetViewSet.as_view({"get": "list"})
+rrset = RRsetViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+
+urlpatterns = [
+    re_path(rf"^{RRSETS}$", rrsets, name="rrset-list"),
+    re_path(rf"^{RRSETS}(?P<name>.+)/(?P<rtype>[^/]+)/$", rrset, name="rrset-detail"),
+    *router.urls,
+]

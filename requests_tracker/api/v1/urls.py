@@ -1,5 +1,8 @@
-"""The URLs of requests_tracker in v1 of the API."""
+"""The tracker's URLs in v1."""
 
-from django.urls import URLPattern, URLResolver
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from requests_tracker.api.v1.views import RequestViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("requests", RequestViewSet, basename="request")

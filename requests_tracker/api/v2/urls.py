@@ -1,5 +1,8 @@
-"""The URLs of requests_tracker in v2 of the API."""
+"""The tracker's URLs in v2."""
 
-from django.urls import URLPattern, URLResolver
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from requests_tracker.api.v2.views import RequestViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("requests", RequestViewSet, basename="request")

@@ -1,0 +1,110 @@
+"""Bodies that several endpoints share, for reading and for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+
+from dns_records.models.zone import MAX_TTL
+from dnsorch.api.serializers import StrictSerializer
+
+MAX_NAME = 1100
+MAX_VALUE = 65_535 * 4
+
+
+class TTLField(serializers.IntegerField):
+    """A TTL in seconds (RFC 2181 section 8)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Bound it to 31 bits."""
+        super().__init__(min_value=0, max_value=MAX_TTL, **kwargs)
+
+
+def name_field(**kwargs: Any) -> serializers.CharField:
+    """Return a field for a name as a client writes it."""
+    return serializers.CharField(max_length=MAX_NAME, **kwargs)
+
+
+def value_field(**kwargs: Any) -> serializers.CharField:
+    """Return a field for rdata in presentation form, spaces included."""
+    return serializers.CharField(max_length=MAX_VALUE, trim_whitespace=False, **kwargs)
+
+
+def type_field(**kwargs: Any) -> serializers.CharField:
+    """Return a field for the mnemonic of a type."""
+    return serializers.CharField(max_length=20, **kwargs)
+
+
+def comment_field(**kwargs: Any) -> serializers.CharField:
+    """Return a field for a comment."""
+    return serializers.CharField(
+        max_length=1000, required=False, allow_null=True, allow_blank=True, **kwargs
+    )
+
+
+class WarningSchema(serializers.Serializer[object]):
+    """Something worth knowing that does not stop the change."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    pointer = serializers.CharField()
+
+
+class ImageBody(StrictSerializer):
+    """An RRset's TTL and records."""
+
+    ttl = TTLField(required=False, allow_null=True)
+    records = serializers.ListField(child=value_field(), allow_empty=False)
+
+
+class PlannedSchema(serializers.Serializer[object]):
+    """What a plan does to one RRset."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    action = serializers.CharField()
+    before = ImageBody(allow_null=True)
+    after = ImageBody(allow_null=True)
+
+
+class PlanSchema(serializers.Serializer[object]):
+    """The answer to a dry run."""
+
+    zone = serializers.CharField()
+    changes = PlannedSchema(many=True)
+    warnings = WarningSchema(many=True)
+    unsafe = serializers.ListField(child=serializers.CharField())
+    digest = serializers.CharField()
+
+
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="1 to 255 visible ASCII characters; the same key never acts twice.",
+)
+WAIT = OpenApiParameter(
+    "Prefer",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="`wait=N`: answer when the request is final, after N <= 30 seconds.",
+)
+DRY_RUN = OpenApiParameter(
+    "dry_run", OpenApiTypes.BOOL, description="Answer with the plan; store nothing."
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description='Only if it is in this version, such as `"3"`, or there at all: `*`.',
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="`*`: only if it is absent.",
+)
+WRITE = [IDEMPOTENCY, WAIT, DRY_RUN]

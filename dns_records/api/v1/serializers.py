@@ -1,0 +1,98 @@
+"""Bodies of /api/v1/dns-records/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from dns_records.api.schemas import (
+    TTLField,
+    WarningSchema,
+    comment_field,
+    name_field,
+    type_field,
+    value_field,
+)
+from dnsorch.api.serializers import StrictSerializer
+
+
+class RecordFilter(StrictSerializer):
+    """The filters of the list."""
+
+    zone = name_field(required=False)
+    name = name_field(required=False)
+    type = type_field(required=False)
+    value = value_field(required=False)
+    search = serializers.CharField(required=False, max_length=255)
+
+
+class RecordCreate(StrictSerializer):
+    """One record to be added."""
+
+    name = name_field()
+    type = type_field()
+    value = value_field()
+    ttl = TTLField(required=False, allow_null=True)
+    zone = name_field(required=False, allow_null=True)
+    comment = comment_field()
+
+
+class RecordUpdate(StrictSerializer):
+    """What may change of a record; what cannot may be sent back as it is."""
+
+    value = value_field(required=False)
+    ttl = TTLField(required=False)
+    comment = comment_field()
+    id = serializers.UUIDField(read_only=True)
+    zone = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    type = serializers.CharField(read_only=True)
+    status = serializers.CharField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+    links = serializers.DictField(read_only=True)
+
+    def current(self) -> Mapping[str, Any] | None:
+        """Return the record as a GET shows it."""
+        shown: Mapping[str, Any] | None = self.context.get("current")
+        return shown
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an update of nothing.
+
+        Raises:
+            ValidationError: there is neither a value nor a TTL nor a comment.
+        """
+        if not attrs:
+            raise ValidationError("expected at least one of value, ttl, comment")
+        return attrs
+
+
+class RecordSchema(serializers.Serializer[object]):
+    """One record of the wanted state."""
+
+    id = serializers.UUIDField()
+    zone = serializers.CharField()
+    name = serializers.CharField()
+    type = serializers.CharField()
+    value = serializers.CharField()
+    ttl = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=["pending", "live"])
+    comment = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+    links = serializers.DictField(child=serializers.CharField())
+
+
+class AcceptedRecord(serializers.Serializer[object]):
+    """The answer to a write."""
+
+    request_id = serializers.UUIDField()
+    status = serializers.CharField()
+    record = RecordSchema(allow_null=True)
+    warnings = WarningSchema(many=True)
+    error = serializers.DictField(allow_null=True)
+    links = serializers.DictField(child=serializers.CharField())

@@ -1,0 +1,204 @@
+"""Bodies of v2: zones, RRsets, change sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from dns_records.api.schemas import (
+    ImageBody,
+    TTLField,
+    comment_field,
+    name_field,
+    type_field,
+    value_field,
+)
+from dns_records.drafts import Draft, ExpectedDraft
+from dns_records.models import Fencing, VerifyPolicy
+from dns_records.models.zone import Mode
+from dns_records.tcp import Endpoint
+from dnsorch.api.serializers import StrictSerializer
+
+MAX_CHANGES = 1000
+ACTIONS = ("create", "replace", "delete", "add", "remove")
+
+
+class ExpectedBody(ImageBody):
+    """The state that a change expects to find."""
+
+
+class ChangeBody(StrictSerializer):
+    """One change of a change set."""
+
+    action = serializers.ChoiceField(choices=ACTIONS)
+    name = name_field()
+    type = type_field()
+    ttl = TTLField(required=False, allow_null=True)
+    records = serializers.ListField(child=value_field(), required=False)
+    expected = ExpectedBody(required=False, allow_null=True)
+
+
+class ChangesetBody(StrictSerializer):
+    """One zone, all or nothing, judged by its end state."""
+
+    zone = name_field()
+    changes = ChangeBody(  # type: ignore[call-arg]
+        many=True, allow_empty=False, max_length=MAX_CHANGES
+    )
+    comment = comment_field()
+
+
+def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
+    """Return the drafts of a change set's changes."""
+    return [
+        Draft(
+            action=change["action"],
+            name=change["name"],
+            type=change["type"],
+            ttl=change.get("ttl"),
+            records=tuple(change.get("records", ())),
+            expected=_expected(change),
+            pointer=f"/changes/{index}",
+        )
+        for index, change in enumerate(changes)
+    ]
+
+
+def _expected(change: Mapping[str, Any]) -> ExpectedDraft | None:
+    if "expected" not in change:
+        return None
+    expected = change["expected"]
+    if expected is None:
+        return ExpectedDraft(None)
+    return ExpectedDraft(tuple(expected["records"]), expected.get("ttl"))
+
+
+class RRsetFilter(StrictSerializer):
+    """The filters of the list of RRsets."""
+
+    name = name_field(required=False)
+    type = type_field(required=False)
+    rdata = value_field(required=False)
+    search = serializers.CharField(required=False, max_length=255)
+    status = serializers.ChoiceField(choices=["pending", "live"], required=False)
+
+
+class RRsetBody(StrictSerializer):
+    """One RRset written whole; what cannot change may be sent back as it is."""
+
+    ttl = TTLField(required=False)
+    records = serializers.ListField(child=value_field(), allow_empty=False)
+    comment = comment_field()
+    zone = serializers.CharField(read_only=True)
+    name = serializers.CharField(read_only=True)
+    type = serializers.CharField(read_only=True)
+    status = serializers.CharField(read_only=True)
+    version = serializers.IntegerField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+    links = serializers.DictField(read_only=True)
+
+    def current(self) -> Mapping[str, Any] | None:
+        """Return the RRset as a GET shows it."""
+        shown: Mapping[str, Any] | None = self.context.get("current")
+        return shown
+
+
+class RRsetSchema(serializers.Serializer[object]):
+    """An RRset of the wanted state."""
+
+    zone = serializers.CharField()
+    name = serializers.CharField()
+    type = serializers.CharField()
+    ttl = serializers.IntegerField()
+    records = serializers.ListField(child=serializers.CharField())
+    comment = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["pending", "live"])
+    version = serializers.IntegerField()
+    updated_at = serializers.DateTimeField()
+    links = serializers.DictField(child=serializers.CharField())
+
+
+class AddressField(serializers.CharField):
+    """The address of a name server: host, host:port or [v6]:port."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the address as it was given, once it can be read."""
+        text = super().to_internal_value(data)
+        try:
+            Endpoint.parse(text)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+        return text
+
+
+class VerifyBody(StrictSerializer):
+    """When a change counts as live."""
+
+    policy = serializers.ChoiceField(choices=VerifyPolicy.choices, required=False)
+    k = serializers.IntegerField(
+        min_value=1, max_value=100, required=False, allow_null=True
+    )
+    deadline_s = serializers.IntegerField(
+        min_value=1, max_value=7 * 86_400, required=False
+    )
+
+
+class ZoneFields(StrictSerializer):
+    """What may be set of a zone."""
+
+    backend = serializers.CharField(max_length=100)
+    nameservers = serializers.ListField(
+        child=AddressField(max_length=300), max_length=100, required=False
+    )
+    verify = VerifyBody(required=False)
+    fencing = serializers.ChoiceField(choices=Fencing.choices, required=False)
+    default_ttl = TTLField(required=False)
+    mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+
+
+class ZoneCreate(ZoneFields):
+    """A zone to be registered."""
+
+    name = name_field()
+
+
+class ZoneUpdate(ZoneFields):
+    """A zone to be changed; what cannot change may be sent back as it is."""
+
+    backend = serializers.CharField(max_length=100, required=False)
+    name = serializers.CharField(read_only=True)
+    serial = serializers.IntegerField(read_only=True)
+    counts = serializers.DictField(read_only=True)
+    lane = serializers.DictField(read_only=True)
+    links = serializers.DictField(read_only=True)
+
+    def current(self) -> Mapping[str, Any] | None:
+        """Return the zone as a GET shows it."""
+        shown: Mapping[str, Any] | None = self.context.get("current")
+        return shown
+
+
+class VerifySchema(serializers.Serializer[object]):
+    """When a change counts as live."""
+
+    policy = serializers.ChoiceField(choices=VerifyPolicy.choices)
+    k = serializers.IntegerField(allow_null=True)
+    deadline_s = serializers.IntegerField()
+
+
+class ZoneSchema(serializers.Serializer[object]):
+    """A zone with its counts and its lane."""
+
+    name = serializers.CharField()
+    backend = serializers.CharField()
+    nameservers = serializers.ListField(child=serializers.CharField())
+    verify = VerifySchema()
+    fencing = serializers.ChoiceField(choices=Fencing.choices)
+    default_ttl = serializers.IntegerField()
+    mode = serializers.ChoiceField(choices=Mode.choices)
+    serial = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(child=serializers.IntegerField())
+    lane = serializers.DictField()
+    links = serializers.DictField(child=serializers.CharField())

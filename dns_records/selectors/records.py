@@ -1,0 +1,92 @@
+"""Records of the wanted state, as somebody may see them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from dns_records import names, record_types
+from dns_records.models import Record
+from dns_records.selectors import rrsets
+from dnsorch import clock
+from dnsorch.exceptions import NotFound
+from dnsorch.tokens.access import Access
+
+
+def visible_to(access: Access) -> QuerySet[Record]:
+    """Return the records of the zones somebody may read, with ``pending``."""
+    found = annotated(Record.objects.all())
+    if access.zones is not None:
+        found = found.filter(rrset__zone__name__in=sorted(access.zones))
+    return found
+
+
+def annotated(records: QuerySet[Record]) -> QuerySet[Record]:
+    """Add ``pending``: whether a change of the record's RRset is on its way."""
+    return records.select_related("rrset__zone").annotate(
+        pending=Exists(rrsets.open_changes(OuterRef("rrset")))
+    )
+
+
+def get(access: Access, record_id: UUID) -> Record:
+    """Return one record.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to see.
+    """
+    found = visible_to(access).filter(pk=record_id).first()
+    if found is None:
+        raise NotFound(f"there is no record {record_id}")
+    return found
+
+
+def search(
+    access: Access,
+    *,
+    zone: str = "",
+    name: str = "",
+    rtype: str = "",
+    value: str = "",
+    text: str = "",
+) -> QuerySet[Record]:
+    """Return the records that match every filter given, by name and type.
+
+    The filters are as a client writes them; without ``zone`` a ``name`` is absolute.
+
+    Raises:
+        Invalid: a filter is no name, type or rdata.
+    """
+    found = visible_to(access)
+    apex = names.zone_name(zone) if zone else ""
+    if apex:
+        found = found.filter(rrset__zone__name=apex)
+    if name:
+        canonical = names.owner_name(name, apex) if apex else names.absolute_name(name)
+        found = found.filter(rrset__name=canonical)
+    if rtype:
+        found = found.filter(rrset__type=record_types.lookup(rtype).name)
+    if value:
+        found = found.filter(digest__in=rrsets.digests(value, rtype, apex or "."))
+    if text:
+        found = found.filter(Q(rrset__name__icontains=text) | Q(rdata__icontains=text))
+    return found.order_by("rrset__name", "rrset__type", "id")
+
+
+def body(record: Record) -> dict[str, Any]:
+    """Return the JSON form of a record that :func:`visible_to` has read."""
+    rrset = record.rrset
+    return {
+        "id": str(record.pk),
+        "zone": rrset.zone.name,
+        "name": rrset.name,
+        "type": rrset.type,
+        "value": record.rdata,
+        "ttl": rrset.ttl,
+        "status": rrsets.state(record),
+        "comment": record.comment,
+        "created_at": clock.iso(record.created_at),
+        "updated_at": clock.iso(max(record.updated_at, rrset.updated_at)),
+        "links": {"self": f"/api/v1/dns-records/{record.pk}/"},
+    }

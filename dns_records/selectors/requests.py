@@ -1,0 +1,75 @@
+"""The body of a request with its changes, for the API and the publisher alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from dns_records.models import Change
+from dns_records.plan import public_action
+from dnsorch import clock
+from requests_tracker import selectors as tracker
+from requests_tracker.models import Request, RequestEvent
+
+
+def bodies(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Return the v2 body of each request, in three statements for all of them."""
+    ids = list(request_ids)
+    requests = Request.objects.filter(pk__in=ids)
+    return {UUID(body["id"]): body for body in v2(list(requests))}
+
+
+def v2(requests: list[Request]) -> list[dict[str, Any]]:
+    """Return requests as v2 shows them, in the order given."""
+    ids = [request.pk for request in requests]
+    changes: dict[UUID, list[Change]] = {}
+    rows = Change.objects.filter(request__in=ids).select_related("superseded_by")
+    for change in rows.order_by("id"):
+        changes.setdefault(change.request_id, []).append(change)
+    timelines = tracker.requests.events_of(ids)
+    return [
+        _v2(each, changes.get(each.pk, []), timelines.get(each.pk, []))
+        for each in requests
+    ]
+
+
+def v1(requests: list[Request]) -> list[dict[str, Any]]:
+    """Return requests as v1 shows them: about one record, without changes."""
+    timelines = tracker.requests.events_of(request.pk for request in requests)
+    return [
+        tracker.requests.body(each, timelines.get(each.pk, []))
+        | {
+            "name": each.name or None,
+            "type": each.type or None,
+            "value": each.value or None,
+            "ttl": each.ttl,
+            "links": {"self": tracker.requests.links(each, "v1")["self"]},
+        }
+        for each in requests
+    ]
+
+
+def _v2(
+    request: Request, changes: list[Change], events: list[RequestEvent]
+) -> dict[str, Any]:
+    return tracker.requests.body(request, events) | {
+        "changes": [change_body(change) for change in changes],
+        "links": tracker.requests.links(request, "v2"),
+    }
+
+
+def change_body(change: Change) -> dict[str, Any]:
+    """Return the JSON form of one change."""
+    by = change.superseded_by
+    return {
+        "name": change.name,
+        "type": change.type,
+        "action": public_action(change.action),
+        "before": change.before,
+        "after": change.after,
+        "status": change.status,
+        "superseded_by": str(by.request_id) if by else None,
+        "applied_at": clock.iso(change.applied_at),
+        "nameservers": change.nameservers,
+    }

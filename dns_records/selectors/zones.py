@@ -1,0 +1,67 @@
+"""Zones as somebody may see them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from dns_records.models import Change, Record, RRset, Zone
+from dnsorch import clock
+from dnsorch.tokens.access import Access
+
+
+def visible_to(access: Access) -> QuerySet[Zone]:
+    """Return the zones somebody may read, by name, with their counts and lane."""
+    found = Zone.objects.select_related("backend", "lane").annotate(
+        rrset_count=_count(RRset.objects.filter(present=True), "zone"),
+        record_count=_count(Record.objects.all(), "rrset__zone"),
+        pending_count=_count(
+            Change.objects.filter(status__in=["pending", "sent"]), "zone"
+        ),
+    )
+    if access.zones is not None:
+        found = found.filter(name__in=sorted(access.zones))
+    return found.order_by("name")
+
+
+def _count(rows: QuerySet[Any], path: str) -> Coalesce:
+    """Return how many ``rows`` a zone has; counted apart, so that none multiplies."""
+    own = rows.filter(**{path: OuterRef("pk")}).order_by().values(path)
+    counted = own.annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def body(zone: Any) -> dict[str, Any]:
+    """Return the JSON form of a zone that :func:`visible_to` has read."""
+    lane = zone.lane
+    return {
+        "name": zone.name,
+        "backend": zone.backend.name,
+        "nameservers": zone.nameservers,
+        "verify": {
+            "policy": zone.verify_policy,
+            "k": zone.verify_k,
+            "deadline_s": zone.verify_deadline_s,
+        },
+        "fencing": zone.fencing,
+        "default_ttl": zone.default_ttl,
+        "mode": zone.mode,
+        "serial": zone.serial,
+        "counts": {
+            "rrsets": zone.rrset_count,
+            "records": zone.record_count,
+            "pending_changes": zone.pending_count,
+        },
+        "lane": {
+            "state": lane.state,
+            "not_before": clock.iso(lane.not_before),
+            "last_error": lane.last_error or None,
+        },
+        "links": {
+            "self": f"/api/v2/zones/{quote(zone.name)}/",
+            "rrsets": f"/api/v2/zones/{quote(zone.name)}/rrsets/",
+        },
+    }

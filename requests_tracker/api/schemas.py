@@ -1,0 +1,100 @@
+"""What the tracker's answers look like, for OpenAPI."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from requests_tracker.models import Source, Step
+from requests_tracker.models.request import Level
+from requests_tracker.status import Status
+
+
+class ErrorSchema(serializers.Serializer[object]):
+    """Why a request was rejected or failed."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = serializers.ListField(  # type: ignore[assignment]
+        child=serializers.DictField(), required=False
+    )
+
+
+class EventSchema(serializers.Serializer[object]):
+    """One step of a timeline."""
+
+    sequence = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    step = serializers.ChoiceField(choices=Step.choices)
+    level = serializers.ChoiceField(choices=Level.choices)
+    message = serializers.CharField()
+    data = serializers.DictField()  # type: ignore[assignment]
+
+
+class RequestBase(serializers.Serializer[object]):
+    """What every version shows of a request."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    source = serializers.ChoiceField(choices=Source.choices)  # type: ignore[assignment]
+    api_version = serializers.CharField()
+    action = serializers.CharField()
+    requester = serializers.CharField()
+    on_behalf_of = serializers.CharField(allow_null=True)
+    zone = serializers.CharField(allow_null=True)
+    comment = serializers.CharField(allow_null=True)
+    idempotency_key = serializers.CharField(allow_null=True)
+    correlation_id = serializers.CharField()
+    received_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+    attempts = serializers.IntegerField()
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    error = ErrorSchema(allow_null=True)
+    retry_of = serializers.UUIDField(allow_null=True)
+    events = EventSchema(many=True)
+    links = serializers.DictField(child=serializers.CharField())
+
+
+class RequestV1(RequestBase):
+    """A request as v1 shows it: about one record."""
+
+    name = serializers.CharField(allow_null=True)
+    type = serializers.CharField(allow_null=True)
+    value = serializers.CharField(allow_null=True)
+    ttl = serializers.IntegerField(allow_null=True)
+
+
+class ImageSchema(serializers.Serializer[object]):
+    """An RRset at one moment."""
+
+    ttl = serializers.IntegerField()
+    records = serializers.ListField(child=serializers.CharField())
+
+
+class SeenSchema(serializers.Serializer[object]):
+    """When a name server was first seen to answer with a change."""
+
+    address = serializers.CharField()
+    seen_at = serializers.DateTimeField()
+    serial = serializers.IntegerField(allow_null=True)
+
+
+class ChangeSchema(serializers.Serializer[object]):
+    """One operation of a request."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    action = serializers.ChoiceField(
+        choices=["create", "replace", "delete", "add", "remove"]
+    )
+    before = ImageSchema(allow_null=True)
+    after = ImageSchema(allow_null=True)
+    status = serializers.CharField()
+    superseded_by = serializers.UUIDField(allow_null=True)
+    applied_at = serializers.DateTimeField(allow_null=True)
+    nameservers = SeenSchema(many=True)
+
+
+class RequestV2(RequestBase):
+    """A request as v2 shows it, with its changes."""
+
+    changes = ChangeSchema(many=True)

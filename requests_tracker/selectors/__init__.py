@@ -1,0 +1,5 @@
+"""Reads of the tracker."""
+
+from requests_tracker.selectors import requests
+
+__all__ = ["requests"]

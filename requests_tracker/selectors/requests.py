@@ -1,0 +1,126 @@
+"""Requests as somebody may see them, found by the filters of the lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from dnsorch import clock
+from dnsorch.exceptions import NotFound
+from dnsorch.tokens.access import Access
+from requests_tracker.models import Request, RequestEvent
+
+
+def visible_to(access: Access) -> QuerySet[Request]:
+    """Return the requests of the zones somebody may read, and all their own."""
+    if access.zones is None:
+        return Request.objects.all()
+    return Request.objects.filter(
+        Q(zone__in=sorted(access.zones)) | Q(requester=access.owner)
+    )
+
+
+def get(access: Access, request_id: UUID) -> Request:
+    """Return one request.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to see.
+    """
+    found = visible_to(access).filter(pk=request_id).first()
+    if found is None:
+        raise NotFound(f"there is no request {request_id}")
+    return found
+
+
+def search(
+    access: Access,
+    *,
+    status: str = "",
+    source: str = "",
+    zone: str = "",
+    name: str = "",
+    requester: str = "",
+    correlation_id: str = "",
+    idempotency_key: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[Request]:
+    """Return the requests that match every filter given, newest first.
+
+    ``zone`` and ``name`` are canonical; ``name`` also finds the change sets that
+    hold it. ``since`` is inclusive, ``until`` exclusive, by time of arrival.
+    """
+    exact = {
+        "status": status,
+        "source": source,
+        "zone": zone,
+        "requester": requester,
+        "correlation_id": correlation_id,
+        "idempotency_key": idempotency_key,
+    }
+    found = visible_to(access).filter(
+        **{field: value for field, value in exact.items() if value}
+    )
+    if name:
+        changes = Request.objects.filter(pk=OuterRef("pk"), changes__name=name)
+        found = found.filter(Q(name=name) | Exists(changes))
+    if since is not None:
+        found = found.filter(received_at__gte=since)
+    if until is not None:
+        found = found.filter(received_at__lt=until)
+    return found.order_by("-id")
+
+
+def events_of(request_ids: Iterable[UUID]) -> dict[UUID, list[RequestEvent]]:
+    """Return the timelines of requests, each in its order."""
+    timelines: dict[UUID, list[RequestEvent]] = {}
+    rows = RequestEvent.objects.filter(request__in=list(request_ids))
+    for event in rows.order_by("request_id", "sequence"):
+        timelines.setdefault(event.request_id, []).append(event)
+    return timelines
+
+
+def event_body(event: RequestEvent) -> dict[str, Any]:
+    """Return the JSON form of one step of a timeline."""
+    return {
+        "sequence": event.sequence,
+        "at": clock.iso(event.at),
+        "step": event.step,
+        "level": event.level,
+        "message": event.message,
+        "data": event.data,
+    }
+
+
+def body(request: Request, events: Iterable[RequestEvent]) -> dict[str, Any]:
+    """Return what every version shows of a request."""
+    return {
+        "id": str(request.pk),
+        "status": request.status,
+        "source": request.source,
+        "api_version": request.api_version,
+        "action": request.action,
+        "requester": request.requester,
+        "on_behalf_of": request.on_behalf_of or None,
+        "zone": request.zone or None,
+        "comment": request.comment,
+        "idempotency_key": request.idempotency_key or None,
+        "correlation_id": request.correlation_id,
+        "received_at": clock.iso(request.received_at),
+        "completed_at": clock.iso(request.completed_at),
+        "attempts": request.attempts,
+        "next_attempt_at": clock.iso(request.next_attempt_at),
+        "error": request.error,
+        "retry_of": str(request.retry_of_id) if request.retry_of_id else None,
+        "events": [event_body(event) for event in events],
+    }
+
+
+def links(request: Request, version: str) -> Mapping[str, str]:
+    """Return where a request, its timeline and its actions are."""
+    at = f"/api/{version}/requests/{request.pk}/"
+    return {"self": at, "events": f"{at}events/", "cancel": f"{at}cancel/"}
