@@ -35,7 +35,7 @@ class NotReady(StackError):
     code = "stack_not_ready"
 
 
-class RequestUnfinished(StackError):
-    """A request did not come to its end in time."""
+class TourEnded(StackError):
+    """A request could not be shown: it did not get through its door."""
 
-    code = "stack_request_unfinished"
+    code = "stack_tour_ended"

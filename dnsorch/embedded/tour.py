@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,10 +18,9 @@ import httpx
 from confluent_kafka import Consumer, Producer, TopicPartition
 from django.conf import settings
 
-from dnsorch.embedded.errors import RequestUnfinished
+from dnsorch.embedded.errors import TourEnded
 
-POLL_SECONDS = 0.05
-FINAL = {"completed", "failed", "rejected", "cancelled"}
+POLL_SECONDS = 0.1
 TTL = 60
 
 Write = Callable[[str], None]
@@ -29,13 +28,21 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Visit:
-    """A request through one door: what was asked for, and its name in DNS."""
+    """A request through one door; its idempotency key finds it again."""
 
     door: str
     asked: str
+    key: str
     name: str
     address: str
-    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a visit, in lines for people, and whether it is as it should be."""
+
+    lines: tuple[str, ...]
+    fine: bool
 
 
 @dataclass(frozen=True)
@@ -54,31 +61,93 @@ class Tour:
         Return whether both are completed, resolve, and have an outcome in Kafka.
 
         Raises:
-            RequestUnfinished: an answer did not come in time.
+            TourEnded: the API did not accept a request, or Kafka no message.
             httpx.HTTPError: the API could not be asked.
         """
         mark = secrets.token_hex(3)
-        with _outcomes(self.stack["kafka"]) as outcomes:
-            visits = [self._rest(f"rest-{mark}"), self._kafka(f"kafka-{mark}")]
-            wanted = {visit.request["id"] for visit in visits}
-            found = outcomes.wait(wanted, seconds=self.seconds)
-        fine = True
-        for visit in visits:
-            answers = self.resolve(visit.name)
-            write("")
-            for line in story(visit):
+        with Outcomes(self.stack["kafka"]) as outcomes, self._client() as client:
+            visits = [self.rest(client, f"rest-{mark}"), self.kafka(f"kafka-{mark}")]
+            keys = {visit.key for visit in visits}
+            found = outcomes.wait(keys, seconds=self.seconds)
+            reports = [
+                self.report(visit, client, found.get(visit.key, "-"))
+                for visit in visits
+            ]
+        # All at once: the log of the processes shall not run through it.
+        for report in reports:
+            for line in report.lines:
                 write(line)
-            write(
-                f"    {self.stack['nameserver']} answers: {', '.join(answers) or '-'}"
-            )
-            outcome = found.get(visit.request["id"], "-")
-            write(f"    on {settings.KAFKA_TOPIC_OUTCOMES}: {outcome}")
-            fine &= (
-                visit.request["status"] == "completed"
-                and any(answer.endswith(f" {visit.address}") for answer in answers)
-                and outcome == "dnsorch.request.completed"
-            )
-        return fine
+        return all(report.fine for report in reports)
+
+    def rest(self, client: httpx.Client, key: str) -> Visit:
+        """Ask for a record over REST."""
+        name, address = f"{key}.{self.stack['zone']}", "192.0.2.10"
+        body = {"name": name, "type": "A", "value": address, "ttl": TTL}
+        response = client.post(
+            "/api/v1/dns-records/", json=body, headers={"Idempotency-Key": key}
+        )
+        if response.status_code != 202:
+            raise TourEnded(f"the API answered {response.status_code}: {response.text}")
+        asked = f"POST /api/v1/dns-records/ {json.dumps(body)}"
+        return Visit("REST", asked, key, name, address)
+
+    def kafka(self, key: str) -> Visit:
+        """Ask for a record by a CloudEvent in structured mode."""
+        zone = self.stack["zone"]
+        name, address = f"{key}.{zone}", "192.0.2.20"
+        rrset: dict[str, Any] = {"name": name, "type": "A", "ttl": TTL}
+        change = {"action": "create", **rrset, "records": [address]}
+        data = {"zone": zone, "changes": [change]}
+        event = {
+            "specversion": "1.0",
+            "type": "dnsorch.changeset.requested",
+            "source": "tour",
+            "id": key,
+            "data": data,
+        }
+        producer = Producer({"bootstrap.servers": self.stack["kafka"]})
+        producer.produce(
+            settings.KAFKA_TOPIC_REQUESTS,
+            key=zone,
+            value=json.dumps(event),
+            headers={
+                "content-type": "application/cloudevents+json",
+                "idempotency-key": key,
+            },
+        )
+        if producer.flush(self.seconds):
+            raise TourEnded("Kafka did not take the message")
+        asked = f"message on {settings.KAFKA_TOPIC_REQUESTS} {json.dumps(data)}"
+        return Visit("Kafka", asked, key, name, address)
+
+    def report(self, visit: Visit, client: httpx.Client, outcome: str) -> Report:
+        """Return what became of a visit, ``outcome`` being the event in Kafka.
+
+        Raises:
+            TourEnded: the tracker does not know of it.
+        """
+        listed = client.get("/api/v2/requests/", params={"idempotency_key": visit.key})
+        results = listed.raise_for_status().json()["results"]
+        if not results:
+            raise TourEnded(f"the tracker has no request {visit.key}")
+        # A list may leave out what the detail has.
+        answer = client.get(f"/api/v2/requests/{results[0]['id']}/")
+        request = answer.raise_for_status().json()
+        answers = self.resolve(visit.name)
+        lines = (
+            "",
+            f"{visit.door}: {visit.asked}",
+            f"    request {request['id']} {request['status']}",
+            *timeline(request),
+            f"    {self.stack['nameserver']} answers: {', '.join(answers) or '-'}",
+            f"    on {settings.KAFKA_TOPIC_OUTCOMES}: {outcome}",
+        )
+        fine = (
+            request["status"] == "completed"
+            and any(line.endswith(f" {visit.address}") for line in answers)
+            and outcome == "dnsorch.request.completed"
+        )
+        return Report(lines, fine)
 
     def resolve(self, name: str) -> list[str]:
         """Return the A records that the name server has for ``name``, as text."""
@@ -92,57 +161,6 @@ class Tour:
             line for rrset in answer.answer for line in rrset.to_text().splitlines()
         ]
 
-    def _rest(self, label: str) -> Visit:
-        name, address = f"{label}.{self.stack['zone']}", "192.0.2.10"
-        body = {"name": name, "type": "A", "value": address, "ttl": TTL}
-        with self._client() as client:
-            response = client.post(
-                "/api/v1/dns-records/", json=body, headers={"Idempotency-Key": label}
-            )
-            if response.status_code != 202:
-                raise RequestUnfinished(
-                    f"the API answered {response.status_code}: {response.text}"
-                )
-            found = response.json()["request_id"]
-            request = self._final(
-                lambda: client.get(f"/api/v2/requests/{found}/").json()
-            )
-        asked = f"POST /api/v1/dns-records/ {json.dumps(body)}"
-        return Visit("REST", asked, name, address, request)
-
-    def _kafka(self, label: str) -> Visit:
-        zone = self.stack["zone"]
-        name, address = f"{label}.{zone}", "192.0.2.20"
-        rrset: dict[str, Any] = {"name": name, "type": "A", "ttl": TTL}
-        change = {"action": "create", **rrset, "records": [address]}
-        data = {"zone": zone, "changes": [change]}
-        _produce(self.stack["kafka"], key=zone, idempotency_key=label, data=data)
-        with self._client() as client:
-
-            def look() -> Mapping[str, Any] | None:
-                query = {"idempotency_key": label}
-                answer = client.get("/api/v2/requests/", params=query)
-                results = answer.raise_for_status().json()["results"]
-                return results[0] if results else None
-
-            found = self._final(look)
-            # A list may leave out what the detail has: the changes, the events.
-            request = client.get(f"/api/v2/requests/{found['id']}/").json()
-        asked = f"message on {settings.KAFKA_TOPIC_REQUESTS} {json.dumps(data)}"
-        return Visit("Kafka", asked, name, address, request)
-
-    def _final(self, look: Callable[[], Mapping[str, Any] | None]) -> Mapping[str, Any]:
-        deadline = time.monotonic() + self.seconds
-        while True:
-            request = look()
-            if request is not None and request.get("status") in FINAL:
-                return request
-            if time.monotonic() > deadline:
-                raise RequestUnfinished(
-                    f"not final after {self.seconds:g} s: {request or 'no request'}"
-                )
-            time.sleep(POLL_SECONDS)
-
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self.stack["api"],
@@ -151,11 +169,8 @@ class Tour:
         )
 
 
-def story(visit: Visit) -> Iterator[str]:
-    """Yield the lines that tell a request's timeline: offset, step, message."""
-    request = visit.request
-    yield f"{visit.door}: {visit.asked}"
-    yield f"    request {request['id']} {request['status']}"
+def timeline(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each event of a request: offset, step, message."""
     start = datetime.fromisoformat(request["received_at"])
     for event in request["events"]:
         offset = datetime.fromisoformat(event["at"]) - start
@@ -163,35 +178,11 @@ def story(visit: Visit) -> Iterator[str]:
         yield f"    {milliseconds:6d} ms  {event['step']:<12} {event['message']}"
 
 
-def _produce(
-    servers: str, *, key: str, idempotency_key: str, data: Mapping[str, Any]
-) -> None:
-    """Send one CloudEvent in structured mode, and wait for its delivery."""
-    event = {
-        "specversion": "1.0",
-        "type": "dnsorch.changeset.requested",
-        "source": "tour",
-        "id": idempotency_key,
-        "data": data,
-    }
-    producer = Producer({"bootstrap.servers": servers})
-    producer.produce(
-        settings.KAFKA_TOPIC_REQUESTS,
-        key=key,
-        value=json.dumps(event),
-        headers={
-            "content-type": "application/cloudevents+json",
-            "idempotency-key": idempotency_key,
-        },
-    )
-    if producer.flush(10):
-        raise RequestUnfinished("Kafka did not take the message")
-
-
-class _outcomes:
+class Outcomes:
     """The outcomes topic from now on, for as long as the context lasts."""
 
     def __init__(self, servers: str) -> None:
+        """Name the Kafka to read from."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
@@ -200,7 +191,8 @@ class _outcomes:
             }
         )
 
-    def __enter__(self) -> _outcomes:
+    def __enter__(self) -> Outcomes:
+        """Start at the end of each partition, without a group and its waiting."""
         topic = settings.KAFKA_TOPIC_OUTCOMES
         partitions = self._consumer.list_topics(topic, timeout=10).topics[topic]
         starts = []
@@ -212,17 +204,19 @@ class _outcomes:
         return self
 
     def __exit__(self, *error: object) -> None:
+        """Close the connection."""
         self._consumer.close()
 
-    def wait(self, subjects: set[str], *, seconds: float) -> dict[str, str]:
-        """Return the event type by request id, as far as they come in time."""
+    def wait(self, keys: Collection[str], *, seconds: float) -> dict[str, str]:
+        """Return the event type by idempotency key, as far as they come in time."""
         deadline = time.monotonic() + seconds
         found: dict[str, str] = {}
-        while subjects - set(found) and time.monotonic() < deadline:
+        while len(found) < len(keys) and time.monotonic() < deadline:
             message = self._consumer.poll(POLL_SECONDS)
             if message is None or message.error() is not None:
                 continue
             event = json.loads(message.value() or b"{}")
-            if event.get("subject") in subjects:
-                found[event["subject"]] = event["type"]
+            key = event["data"]["idempotency_key"]
+            if key in keys:
+                found[key] = event["type"]
         return found

@@ -210,15 +210,19 @@ class Stack:
 
     # --- Kafka
 
-    def produce(self, messages: Sequence[tuple[str, bytes]], zone: str = "") -> None:
+    def produce(
+        self,
+        messages: Sequence[tuple[str, bytes]],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Send ``(idempotency key, value)`` in order, all to one partition."""
         producer = Producer({"bootstrap.servers": self.about["kafka"]})
         for key, value in messages:
             producer.produce(
                 TOPICS[0],
-                key=zone or self.about["zone"],
+                key=self.about["zone"],
                 value=value,
-                headers={"idempotency-key": key},
+                headers={"idempotency-key": key, **(headers or {})},
             )
         assert producer.flush(30) == 0
 
