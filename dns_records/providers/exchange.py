@@ -58,7 +58,11 @@ def exchange(route: Route, render: Callable[[], bytes]) -> bytes:
         kept.close()
         kept = None
     connection = kept or _connect(route)
-    message = render()
+    try:
+        message = render()
+    except BaseException:
+        connection.close()
+        raise
     try:
         answer = _talk(connection, message, route)
     except Unreachable:
