@@ -1,0 +1,15 @@
+"""Zones, backends and the wanted state in the admin; the services write."""
+
+from dns_records.admin.backends import BackendAdmin
+from dns_records.admin.lanes import BatchAdmin, LaneAdmin
+from dns_records.admin.rrsets import ChangeAdmin, RRsetAdmin
+from dns_records.admin.zones import ZoneAdmin
+
+__all__ = [
+    "BackendAdmin",
+    "BatchAdmin",
+    "ChangeAdmin",
+    "LaneAdmin",
+    "RRsetAdmin",
+    "ZoneAdmin",
+]

@@ -1,0 +1,162 @@
+"""Lanes and batches in the admin: where a zone's changes wait, and what was sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+
+from dns_records.models import Batch, Change, Lane
+from dns_records.services import lanes, wake
+from requests_tracker.admin import base, display
+from requests_tracker.admin.base import ReadOnlyAdmin
+
+
+@admin.register(Lane)
+class LaneAdmin(ReadOnlyAdmin[Lane]):
+    """Which lanes are stuck, why, and who holds them."""
+
+    list_display = (
+        "zone",
+        "status",
+        "pending",
+        "holder",
+        "lease",
+        "epoch",
+        "batch_number",
+        "next_try",
+        "last_error",
+    )
+    list_filter = ("state",)
+    search_fields = ("zone__name",)
+    search_help_text = "Zone"
+    ordering = ("zone__name",)
+    fields = (
+        "zone",
+        "status",
+        "last_error",
+        "failures",
+        "next_try",
+        "pending",
+        "dirty",
+        "holder",
+        "lease",
+        "epoch",
+        "batch_number",
+        "marker",
+    )
+    readonly_fields = fields
+    actions = ("try_now",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lane]:
+        """Return lanes with their zones and the number of changes that wait."""
+        waiting = Change.objects.filter(
+            zone=OuterRef("pk"), status__in=["pending", "sent"]
+        )
+        counted = waiting.order_by().values("zone").annotate(count=Count("pk"))
+        number = Subquery(counted.values("count"), output_field=IntegerField())
+        lanes_ = super().get_queryset(request).select_related("zone")
+        return lanes_.annotate(waiting=Coalesce(number, 0))
+
+    @admin.display(description="state")
+    def status(self, lane: Lane) -> str:
+        """Return the state in its colour."""
+        return display.badge(lane.state)
+
+    @admin.display(description="pending changes")
+    def pending(self, lane: Any) -> int:
+        """Return how many changes wait or are on their way."""
+        return int(lane.waiting)
+
+    @admin.display(description="lease until")
+    def lease(self, lane: Lane) -> str:
+        """Return when the lease ends."""
+        return display.moment(lane.lease_expires_at)
+
+    @admin.display(description="next try")
+    def next_try(self, lane: Lane) -> str:
+        """Return until when the lane waits out a failure."""
+        return display.moment(lane.not_before)
+
+    @admin.display(description="marker on the server")
+    def marker(self, lane: Lane) -> str:
+        """Return what the update server's marker says, as far as is known."""
+        if not lane.marker_epoch:
+            return "not known"
+        return f"{lane.marker_epoch}.{lane.marker_number}"
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Ask for Django's permission to change lanes."""
+        user = request.user
+        return user.is_active and user.has_perm("dns_records.change_lane")
+
+    @admin.action(description="Try again now", permissions=["operate"])
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Lane]) -> None:
+        """Let the lanes wait no longer, and wake them."""
+        for lane in queryset:
+            lanes.hurry(lane.pk)
+            if wake.publish(wake.DELIVER, lane.pk):
+                text, level = "woken", messages.SUCCESS
+            else:
+                text = "due now; the broker is not reachable, so the sweep takes it"
+                level = messages.WARNING
+            self.message_user(request, f"{lane.zone}: {text}", level)
+
+
+class BatchZoneFilter(base.ZoneFilter):
+    """By the zone of the lane."""
+
+    lookup = "lane__zone__name"
+
+
+@admin.register(Batch)
+class BatchAdmin(ReadOnlyAdmin[Batch]):
+    """Every UPDATE message that was sent, newest first."""
+
+    list_display = (
+        "message",
+        "zone",
+        "state",
+        "rcode",
+        "requests",
+        "rrsets",
+        "octets",
+        "attempts",
+        "sent",
+        "took",
+    )
+    list_filter = ("status", BatchZoneFilter)
+    list_select_related = ("lane__zone",)
+    ordering = ("-id",)
+    fields = (*list_display, "error")
+    readonly_fields = fields
+
+    @admin.display(description="UPDATE")
+    def message(self, batch: Batch) -> str:
+        """Return the name that the message has in timelines and in the marker."""
+        return f"{batch.epoch}.{batch.number}"
+
+    @admin.display(description="zone")
+    def zone(self, batch: Batch) -> str:
+        """Return the zone of the lane."""
+        return batch.lane.zone.name
+
+    @admin.display(description="state")
+    def state(self, batch: Batch) -> str:
+        """Return the state in its colour, and why if it was not applied."""
+        return display.badge(batch.status, title=batch.error)
+
+    @admin.display(description="sent")
+    def sent(self, batch: Batch) -> str:
+        """Return when it was first sent."""
+        return display.moment(batch.sent_at)
+
+    @admin.display(description="decided after")
+    def took(self, batch: Batch) -> str:
+        """Return how long it was not known what the message did."""
+        if batch.decided_at is None:
+            return "undecided"
+        return display.span(batch.decided_at - batch.sent_at)

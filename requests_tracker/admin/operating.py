@@ -1,0 +1,94 @@
+"""What a person may do to requests, and what is said about each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from dns_records.services import operations
+from dnsorch import clock
+from dnsorch.api import trace
+from dnsorch.exceptions import DnsorchError
+from requests_tracker.admin import base
+from requests_tracker.models import Request
+from requests_tracker.services.acceptance import Doorway
+from requests_tracker.services.idempotency import Answer
+from requests_tracker.services.lifecycle import Origin
+from requests_tracker.status import CANCELLABLE, Status
+
+DOORWAY = Doorway(
+    render=lambda made: Answer(202, {}, "", made.pk),
+    render_error=lambda error, made: Answer(
+        error.status, error.as_error(), "", made.pk
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of it, in words; ``made`` is the request that came of a retry."""
+
+    done: bool
+    text: str
+    made: UUID | None = None
+
+
+Operation = Callable[[HttpRequest, Request], Verdict]
+
+
+def cancel(http: HttpRequest, request: Request) -> Verdict:
+    """Cancel a request that is not on its way yet."""
+    try:
+        operations.cancel(base.access(http), request)
+    except DnsorchError as error:
+        return Verdict(False, error.detail)
+    return Verdict(True, "cancelled")
+
+
+def retry(http: HttpRequest, request: Request) -> Verdict:
+    """Ask for a failed request again; send a queued one now."""
+    try:
+        if request.status == Status.FAILED:
+            return _again(http, request)
+        operations.hurry(base.access(http), request)
+    except DnsorchError as error:
+        return Verdict(False, error.detail)
+    return Verdict(True, "tried again now")
+
+
+def _again(http: HttpRequest, request: Request) -> Verdict:
+    access, traced = base.access(http), trace.of(http)
+    origin = Origin(
+        requester=access.owner,
+        source=access.source,
+        api_version=request.api_version,
+        action=request.action,
+        correlation_id=traced.correlation_id,
+        received_at=clock.now(),
+        traceparent=traced.traceparent,
+    )
+    answer = operations.retry(access, origin, request, DOORWAY)
+    if answer.status >= 400:
+        detail = answer.body["detail"]
+        return Verdict(
+            False, f"asked for again and rejected: {detail}", answer.request_id
+        )
+    return Verdict(True, "asked for again", answer.request_id)
+
+
+def offered(request: Request) -> dict[str, str]:
+    """Return the operations that the state of a request allows, with their labels."""
+    found = {}
+    if request.status == Status.FAILED:
+        found["retry"] = "Retry as a new request"
+    if request.status == Status.QUEUED:
+        found["retry"] = "Try again now"
+    if request.status in CANCELLABLE:
+        found["cancel"] = "Cancel"
+    return found
+
+
+OPERATIONS: dict[str, Operation] = {"cancel": cancel, "retry": retry}
