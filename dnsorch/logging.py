@@ -33,6 +33,8 @@ _CREDENTIALS = re.compile(
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# One list for good: a logger keeps the one that it found on its first use.
+_PROCESSORS: list[Processor] = []
 
 
 def redact(text: str) -> str:
@@ -119,17 +121,16 @@ def configure(options: Mapping[str, Any]) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     last: list[Processor] = (
-        [structlog.processors.JSONRenderer()]
-        if as_json
-        else [escape_event, _console()]
+        [structlog.processors.JSONRenderer()] if as_json else [escape_event, _console()]
     )
+    _PROCESSORS[:] = [
+        structlog.stdlib.filter_by_level,
+        *shared,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -145,9 +146,7 @@ def configure(options: Mapping[str, Any]) -> None:
 
 def _console() -> Processor:
     # Colours are for a terminal; in a file they are noise.
-    return structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), timestamp_key="at"
-    )
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="at")
 
 
 def _dict_config(
