@@ -176,9 +176,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
     assert process.returncode == 1
     lines = [line for line in errors.splitlines() if "CONFWARN" not in line]
     assert lines == [
-        f"CommandError: cannot listen on 127.0.0.1:{port}: "
-        "error while attempting to bind on address "
-        f"('127.0.0.1', {port}): address already in use"
+        f"CommandError: cannot listen on 127.0.0.1:{port}: Address already in use"
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -82,8 +83,10 @@ class Command(BaseCommand):
             try:
                 bound = await relay.start(host, port)
             except OSError as error:
+                # asyncio's own text repeats the address.
+                reason = os.strerror(error.errno) if error.errno else str(error)
                 raise CommandError(
-                    f"cannot listen on {host}:{port}: {error.strerror}"
+                    f"cannot listen on {host}:{port}: {reason}"
                 ) from error
             kafka.advertise(host, bound)
             created = ", ".join(f"{name} ({count})" for name, count in topics.items())
