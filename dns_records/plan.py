@@ -172,7 +172,9 @@ class Plan:
                 "before": dump(step.before),
                 "after": dump(step.after),
             }
-            for step in sorted(self.steps, key=lambda step: step.operation.key)
+            for step in sorted(
+                self.steps, key=lambda step: (step.operation.key, step.operation.action)
+            )
         ]
 
 

@@ -13,6 +13,7 @@ from requests_tracker.models import Request
 from requests_tracker.services import idempotency, lifecycle
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
+from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
 
@@ -73,6 +74,9 @@ def _run_once(
         except DnsorchError as error:
             if error.status >= 500:
                 raise
+            # It may have been stored already when it was refused.
+            request.status, request.last_sequence = Status.RECEIVED, 0
+            request.deadline_at = None
             lifecycle.open_rejected(request, error, [origin.received()])
             answer = doorway.render_error(error, request)
             logger.info("request rejected", code=error.code, **request.log_context())

@@ -157,6 +157,17 @@ def move(
     return moved
 
 
+def postpone(request_ids: Sequence[UUID], at: datetime, entry: Entry) -> None:
+    """Note that open requests stay where they are until ``at``, and why."""
+    with transaction.atomic():
+        waiting = Request.objects.select_for_update().filter(
+            pk__in=request_ids, status__in=status.OPEN
+        )
+        ids = list(waiting.order_by("pk").values_list("pk", flat=True))
+        Request.objects.filter(pk__in=ids).update(next_attempt_at=at)
+        timeline.append(ids, entry)
+
+
 def _update(
     moved: Sequence[Request],
     changes: Mapping[str, Any],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -53,16 +54,25 @@ def rows(request: Request, entries: Sequence[Entry]) -> list[RequestEvent]:
 
 def append(request_ids: Sequence[UUID], *entries: Entry) -> None:
     """Add the same ``entries`` to each request, whatever its state."""
-    if not request_ids:
+    append_each({request_id: entries for request_id in request_ids})
+
+
+def append_each(entries: Mapping[UUID, Sequence[Entry]]) -> None:
+    """Add to each request its own entries, whatever its state."""
+    if not entries:
         return
     with transaction.atomic():
         # The row lock makes the sequence of each timeline gapless and in order of
         # commit: a reader who has seen event n has seen all before it.
-        locked = Request.objects.select_for_update().filter(pk__in=request_ids)
-        events = [
-            event for each in locked.order_by("pk") for event in rows(each, entries)
-        ]
-        Request.objects.filter(pk__in=request_ids).update(
-            last_sequence=F("last_sequence") + len(entries)
-        )
+        locked = Request.objects.select_for_update().filter(pk__in=list(entries))
+        events: list[RequestEvent] = []
+        by_count: dict[int, list[UUID]] = defaultdict(list)
+        for request in locked.order_by("pk"):
+            own = entries[request.pk]
+            events += rows(request, own)
+            by_count[len(own)].append(request.pk)
+        for count, ids in by_count.items():
+            Request.objects.filter(pk__in=ids).update(
+                last_sequence=F("last_sequence") + count
+            )
         RequestEvent.objects.bulk_create(events)
