@@ -32,7 +32,6 @@ class StopFlag:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    @property
     def is_set(self) -> bool:
         """Whether the loop should end."""
         return self._event.is_set()

@@ -22,7 +22,7 @@ from kafka_bridge.dlq import DeadLetters
 from kafka_bridge.message import Headers, Message, Partition, from_kafka
 from kafka_bridge.producer import ConfirmedProducer
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 QUICK = Backoff(first_s=0.01, longest_s=0.05, longest_asked_s=0.2)
 
 

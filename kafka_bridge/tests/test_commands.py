@@ -230,9 +230,9 @@ def test_publish_goes_on_until_sigterm(
 def test_signals_set_the_flag_inside_the_block_only(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with StopFlag() as stop:
-        assert not stop.is_set
+        assert not stop.is_set()
         assert not stop.wait(0.0)
         os.kill(os.getpid(), number)
         assert stop.wait(DEADLINE_S)
-        assert stop.is_set
+        assert stop.is_set()
     assert signal.getsignal(number) is before

@@ -11,9 +11,10 @@ from dnsorch.exceptions import SecretUnavailable
 from kafka_bridge.client import Answer
 from kafka_bridge.dlq import DeadLetter, DeadLetters
 from kafka_bridge.exceptions import DeadLetterFailed
-from kafka_bridge.message import Message
+from kafka_bridge.message import Message, Partition
 from kafka_bridge.producer import ConfirmedProducer, Delivery
 from kafka_bridge.tests.support import (
+    QUICK,
     FakeApi,
     Member,
     Reply,
@@ -31,6 +32,10 @@ from kafka_bridge.tests.support import (
 NAMES = ["a", "b", "c", "d"]
 
 
+def ready(member: Member) -> bool:
+    return member.consumer.ready
+
+
 def codes(letters: list[Message]) -> list[bytes | None]:
     return [letter.header("dnsorch-dlq-code") for letter in letters]
 
@@ -39,7 +44,7 @@ def test_messages_become_one_batch_in_order(topics: Topics, api: FakeApi) -> Non
     produce_changesets(topics, NAMES)
     with Member(topics, api.url) as member:
         member.drain()
-        assert member.consumer.ready
+        assert ready(member)
     assert [posted.names for posted in api.posted] == [NAMES]
     assert len(set(api.effects)) == 4
     assert committed(topics) == {0: 4}
@@ -192,7 +197,7 @@ def test_a_batch_without_an_answer_is_posted_again(
     produce_changesets(topics, NAMES)
     with Member(topics, api.url) as member:
         member.drain()
-        assert member.consumer.ready
+        assert ready(member)
     assert [posted.names for posted in api.posted] == [NAMES] * 3
     assert committed(topics) == {0: 4}
 
@@ -238,20 +243,22 @@ def test_one_waiting_partition_does_not_hold_up_another(
     assert committed(topics) == {0: 1, 1: 1}
 
 
-def test_retry_after_is_honoured(topics: Topics, api: FakeApi) -> None:
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_honoured(topics: Topics, api: FakeApi, status: int) -> None:
     produce_changesets(topics, ["a"])
-    api.script = [Reply(503, {}, {"Retry-After": "86400"})]
+    api.script = [Reply(status, {}, {"Retry-After": "86400"})]
     with Member(topics, api.url) as member:
-        member.until(lambda: len(api.posted) == 1 and not api.script)
-        (partition,) = [
-            p for p in member.assignment.partitions if len(member.assignment[p])
-        ]
-        work = member.assignment[partition]
-        assert work.paused
-        # QUICK never waits longer than 0.2 s when asked, 0.05 s of its own.
-        assert work.retry_at is not None
+        pauses: list[tuple[set[Partition], float]] = []
+        pause = member.assignment.pause
+
+        def recorded(partitions: Any, delay_s: float) -> None:
+            pauses.append((set(partitions), delay_s))
+            pause(partitions, delay_s)
+
+        member.assignment.pause = recorded  # type: ignore[method-assign]
         member.drain()
-        assert not work.paused
+    # Its own back-off would be 0.01 s; a day is cut to the longest it grants.
+    assert pauses == [({Partition(topics.requests, 0)}, QUICK.longest_asked_s)]
     assert [posted.names for posted in api.posted] == [["a"], ["a"]]
 
 
@@ -273,13 +280,13 @@ def test_a_wrong_token_or_url_stops_everything_and_buries_nothing(
     api.script = [reply, reply, reply]
     with Member(topics, api.url) as member:
         member.until(lambda: len(api.posted) == 3)
-        assert not member.consumer.ready
+        assert not ready(member)
         assert all(
             member.assignment[partition].paused
             for partition in member.assignment.partitions
         )
         member.drain()
-        assert member.consumer.ready
+        assert ready(member)
     assert [posted.names for posted in api.posted] == [["a"]] * 4
     assert read(topics, topics.dlq) == []
     assert committed(topics) == {0: 1}
@@ -302,7 +309,7 @@ def test_without_a_token_nothing_is_posted_and_nothing_is_lost(
 
         member.consumer._api.post = no_token  # type: ignore[method-assign]
         member.until(lambda: missing == 1)
-        assert not member.consumer.ready
+        assert not ready(member)
         member.drain()
     assert [posted.names for posted in api.posted] == [["a"]]
 

@@ -54,6 +54,11 @@ def ids(messages: list[Message]) -> list[str]:
     return [json.loads(message.value or b"")["id"] for message in messages]
 
 
+def state(subject: Publisher) -> tuple[bool, bool]:
+    """Whether it holds the lease, and whether something failed."""
+    return subject.active, subject.failing
+
+
 def unpublished() -> int:
     return OutboxEvent.objects.filter(published_at__isnull=True).count()
 
@@ -150,13 +155,13 @@ def test_a_lost_lease_stops_the_publisher(
         clock=lambda: now,
     )
     assert subject.step() == 0
-    assert subject.active
+    assert state(subject) == (True, False)
     PublisherLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert outbox.take_lease(name="outcomes", holder="two", ttl_s=30) == 2
     outbox_event("example.test.", 1)
     now = 10.0
     assert subject.step() == 0
-    assert not subject.active
+    assert state(subject) == (False, False)
     subject.close()
     assert PublisherLease.objects.get().holder == "two"
     assert unpublished() == 1
@@ -198,12 +203,12 @@ def test_nothing_is_lost_while_kafka_is_away(
     subject = make(topics, delivery_timeout_s=0.2)
     for _ in range(3):
         assert subject.step() == 0
-    assert subject.failing
+    assert state(subject) == (True, True)
     assert unpublished() == 6
     kafka.come_up()
     subject._delivery_timeout_s = 10.0
     drain(subject)
-    assert not subject.failing
+    assert state(subject) == (True, False)
     subject.close()
     sent = read(topics, "outcomes")
     for zone in (b"a.test.", b"b.test."):
@@ -261,12 +266,12 @@ def test_a_zone_stops_at_its_first_failure_and_holds_up_no_other(
     producer = PickyProducer(b"a.test.")
     subject = make(topics, producer=producer)
     assert subject.step() == 1
-    assert subject.failing
+    assert state(subject) == (True, True)
     outbox_event("b.test.", 2)
     assert subject.step() == 1
     assert producer.keys == [[b"a.test."] * 2 + [b"b.test."], [b"b.test."]]
     producer.refused = b""
     drain(subject)
-    assert not subject.failing
+    assert state(subject) == (True, False)
     subject.close()
     assert len(read(topics, topics.outcomes)) == 4

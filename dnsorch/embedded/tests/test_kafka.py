@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient
 from dnsorch.embedded.kafka import PRODUCE, MockClusterFailed, MockKafka
 
 ROOT = Path(__file__).resolve().parents[3]
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

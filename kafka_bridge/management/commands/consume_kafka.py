@@ -98,7 +98,7 @@ class Command(BaseCommand):
     def _run(consumer: RequestConsumer, assignment: Assignment, *, once: bool) -> None:
         heartbeat = metrics.Heartbeat("consume")
         with StopFlag() as stop, metrics.serving(heartbeat):
-            while not stop.is_set:
+            while not stop.is_set():
                 consumer.step(STEP_S)
                 heartbeat.beat(ready=consumer.ready)
                 if once and assignment.drained:

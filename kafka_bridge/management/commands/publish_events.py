@@ -73,7 +73,7 @@ class Command(BaseCommand):
         heartbeat = metrics.Heartbeat("publish")
         backoff, failures = Backoff(), 0
         with StopFlag() as stop, metrics.serving(heartbeat):
-            while not stop.is_set:
+            while not stop.is_set():
                 pause = IDLE_S
                 try:
                     close_old_connections()
