@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dns_records import rdata
-from dns_records.plan import Image, Key
+from dns_records.images import Image, Key
 
 # One message holds 65535 octets (RFC 1035 section 4.2.2); the rest is for the header,
 # the zone, the marker and the signature.

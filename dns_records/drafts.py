@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dns_records import names, rdata, record_types
-from dns_records.plan import Expectation, Key, Operation
+from dns_records.images import Key
+from dns_records.plan import Expectation, Operation
 from dnsorch.exceptions import DnsorchError, Invalid, Reason
 
 T = TypeVar("T")

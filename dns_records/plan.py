@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from dns_records import rdata, validation
+from dns_records import rules, validation
+from dns_records.images import Image, Key, Notice, dump
 from dnsorch.exceptions import (
-    CNAMEConflict,
     DnsorchError,
     Invalid,
     PreconditionFailed,
@@ -28,40 +28,6 @@ UNSAFE_SHARE = 0.3
 UNSAFE_FROM_RRSETS = 10
 WHOLE = frozenset({"create", "replace", "delete", "put"})
 SINGLE = frozenset({"add", "remove"})
-
-
-class Key(NamedTuple):
-    """An RRset's name and type, both canonical."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """What an RRset is at one moment: a TTL and canonical rdata, sorted.
-
-    ``ttl`` is in seconds. An absent RRset has no image.
-    """
-
-    ttl: int
-    records: tuple[str, ...]
-
-    @classmethod
-    def of(cls, ttl: int, records: Iterable[str]) -> Image | None:
-        """Return the image of these records, None where there are none."""
-        ordered = tuple(sorted(set(records)))
-        return cls(ttl, ordered) if ordered else None
-
-    @classmethod
-    def load(cls, data: Mapping[str, Any] | None) -> Image | None:
-        """Return the image that :func:`dump` wrote."""
-        return None if data is None else cls(data["ttl"], tuple(data["records"]))
-
-
-def dump(image: Image | None) -> dict[str, Any] | None:
-    """Return the JSON form ``{"ttl", "records"}`` of an image, None if absent."""
-    return None if image is None else {"ttl": image.ttl, "records": [*image.records]}
 
 
 @dataclass(frozen=True)
@@ -110,26 +76,13 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Warning_:
-    """Something worth knowing that does not stop the change."""
-
-    code: str
-    detail: str
-    pointer: str = ""
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the JSON form."""
-        return {"code": self.code, "detail": self.detail, "pointer": self.pointer}
-
-
-@dataclass(frozen=True)
 class Plan:
     """The steps of a change set and the images it leaves."""
 
     zone: str
     steps: tuple[Step, ...]
     images: Mapping[Key, Image | None]
-    warnings: tuple[Warning_, ...] = field(default=())
+    warnings: tuple[Notice, ...] = field(default=())
 
     @property
     def digest(self) -> str:
@@ -205,13 +158,13 @@ def build(
     """
     grouped = _group(operations)
     _check_expectations(current, operations)
-    warnings: list[Warning_] = []
+    warnings: list[Notice] = []
     images = {
         key: _end_state(key, current.get(key), own, default_ttl, warnings)
         for key, own in grouped.items()
     }
     pointers = {operation.key: operation.pointer for operation in operations}
-    _check_rules(context, current, images, pointers, warnings)
+    warnings += rules.judge(context, current, images, pointers)
     steps = tuple(
         Step(operation, current.get(operation.key), images[operation.key])
         for operation in operations
@@ -283,7 +236,7 @@ def _end_state(
     found: Image | None,
     operations: Sequence[Operation],
     default_ttl: int,
-    warnings: list[Warning_],
+    warnings: list[Notice],
 ) -> Image | None:
     """Return the image that ``operations`` on one RRset leave."""
     first = operations[0]
@@ -301,7 +254,7 @@ def _end_state(
     after = Image.of(kept if ttl is None else ttl, records)
     if after and found and after.ttl != found.ttl and set(records) & set(found.records):
         warnings.append(
-            Warning_(
+            Notice(
                 "ttl_shared",
                 f"the TTL of {key.name} {key.type} belongs to all its records "
                 f"(RFC 2181 section 5.2): it changes from {found.ttl} to {after.ttl}",
@@ -315,7 +268,7 @@ def _added_and_removed(
     key: Key,
     found: Image | None,
     operations: Sequence[Operation],
-    warnings: list[Warning_],
+    warnings: list[Notice],
 ) -> set[str]:
     there = set(found.records) if found else set()
     records = set(there)
@@ -331,9 +284,7 @@ def _added_and_removed(
                 refusal = RecordExists if adding else RecordNotFound
                 raise _refusal(refusal, operation, detail)
             code = "record_exists" if adding else "record_not_found"
-            warnings.append(
-                Warning_(code, detail + ": nothing to do", operation.pointer)
-            )
+            warnings.append(Notice(code, detail + ": nothing to do", operation.pointer))
     return records
 
 
@@ -348,59 +299,3 @@ def _refusal(
     error: type[DnsorchError], operation: Operation, detail: str
 ) -> DnsorchError:
     return error(detail, reasons=(Reason(operation.pointer, error.code, detail),))
-
-
-def _check_rules(
-    context: validation.Context,
-    current: Mapping[Key, Image | None],
-    images: Mapping[Key, Image | None],
-    pointers: Mapping[Key, str],
-    warnings: list[Warning_],
-) -> None:
-    """Judge the end state: each RRset, then each name.
-
-    Raises:
-        CNAMEConflict: only rules that depend on what else is wanted are broken.
-        Invalid: at least one rule is broken whatever else is wanted.
-    """
-    findings: list[tuple[str, validation.Finding]] = []
-    for key, image in images.items():
-        if image is None:
-            continue
-        parsed = [
-            rdata.parse(key.type, text, zone=context.zone) for text in image.records
-        ]
-        pointer = pointers[key]
-        found = validation.check_rrset(context, *key, image.ttl, parsed)
-        for each in parsed:
-            found += validation.check_record(context, *key, each)
-        findings += [(pointer, finding) for finding in found]
-    for name in sorted({key.name for key in images}):
-        before = {
-            key.type for key, image in current.items() if key.name == name and image
-        }
-        after = before - {key.type for key in images if key.name == name}
-        after |= {
-            key.type for key, image in images.items() if key.name == name and image
-        }
-        pointer = next(pointers[key] for key in images if key.name == name)
-        found = validation.check_node(context, name, sorted(after), sorted(before))
-        findings += [(pointer, finding) for finding in found]
-    _judge(findings, warnings)
-
-
-def _judge(
-    findings: Sequence[tuple[str, validation.Finding]], warnings: list[Warning_]
-) -> None:
-    errors = [(where, each) for where, each in findings if each.level == "error"]
-    warnings += [
-        Warning_(each.code, each.detail, where)
-        for where, each in findings
-        if each.level == "warning"
-    ]
-    if not errors:
-        return
-    reasons = tuple(Reason(where, each.code, each.detail) for where, each in errors)
-    conflicts = all(each.status == 409 for _, each in errors)
-    refusal: Callable[..., DnsorchError] = CNAMEConflict if conflicts else Invalid
-    raise refusal(errors[0][1].detail, reasons=reasons)

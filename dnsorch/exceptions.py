@@ -38,7 +38,7 @@ class Reason:
 class DnsorchError(Exception):
     """Something went wrong in dnsorch."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
@@ -49,12 +49,15 @@ class DnsorchError(Exception):
         reasons: tuple[Reason, ...] = (),
         retry_after: float | None = None,
         extra: dict[str, Any] | None = None,
+        code: str | None = None,
     ) -> None:
         """Keep what a caller needs: ``detail`` is for people, the rest is data.
 
         ``retry_after`` is in seconds; ``extra`` holds further members of the
-        problem document.
+        problem document; ``code`` is one that says more than the class's own.
         """
+        if code is not None:
+            self.code = code
         self.detail = detail or self.title
         self.reasons = reasons
         self.retry_after = retry_after

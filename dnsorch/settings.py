@@ -192,6 +192,10 @@ REST_FRAMEWORK: dict[str, Any] = {
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "dnsorch",
     "DESCRIPTION": "DNS changes, tracked, ordered and verified.",
+    "VERSION": "0.1.0",
+    "ENUM_NAME_OVERRIDES": {
+        "ChangeAction": "dns_records.api.v2.serializers.ACTIONS",
+    },
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,

@@ -12,10 +12,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from dns_records import coalesce, drafts, plan, validation
+from dns_records import coalesce, drafts, images, plan, validation
 from dns_records.drafts import Draft
+from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
-from dns_records.plan import Expectation, Image, Key, Operation, Plan
+from dns_records.plan import Expectation, Operation, Plan
 from dns_records.services import wake, wanted, zones
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
@@ -68,7 +69,7 @@ class Precondition:
             state = f"it has version {version}" if found else "it does not exist"
             raise PreconditionFailed(
                 f"{key.name} {key.type} is not in the state asked for: {state}",
-                extra={"current": plan.dump(found), "current_version": version},
+                extra={"current": images.dump(found), "current_version": version},
             )
         return Expectation(found.records, found.ttl) if found else Expectation(None)
 
@@ -239,8 +240,8 @@ def _row(
         type=key.type,
         action=operation.action,
         arguments=dump_arguments(operation, locked),
-        before=plan.dump(before),
-        after=plan.dump(after),
+        before=images.dump(before),
+        after=images.dump(after),
         version=locked.rrsets[key].version,
         status=ChangeStatus.PENDING,
     )

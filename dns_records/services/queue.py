@@ -11,8 +11,8 @@ from django.db.models import Q, QuerySet
 
 from dns_records import coalesce
 from dns_records.coalesce import Wanted
+from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus
-from dns_records.plan import Image, Key
 from dns_records.providers.base import RRsetChange
 from dnsorch import clock
 

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from dns_records import drafts, names, rdata, record_types
 from dns_records.drafts import Draft, Mistakes
+from dns_records.images import Key
 from dns_records.models import Record, Zone
-from dns_records.plan import Key, Operation, RecordNotFound
+from dns_records.plan import Operation, RecordNotFound
 from dns_records.services import changes, wanted, zones
 from dns_records.services.changes import Precondition, Prepared
 from dns_records.services.wanted import Hint, Locked

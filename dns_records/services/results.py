@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from dns_records.images import Image, Key
 from dns_records.models import (
     Batch,
     BatchStatus,
@@ -16,7 +17,6 @@ from dns_records.models import (
     RRset,
     Zone,
 )
-from dns_records.plan import Image, Key
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.errors import ProviderError
 from dns_records.services import lanes, queue, withdrawal

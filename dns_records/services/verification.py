@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import transaction
 
 from dns_records import nameservers, retry
+from dns_records.images import Image
 from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
 from dns_records.nameservers import Answer, Question, Report
-from dns_records.plan import Image
 from dns_records.services import outcomes
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError, Reason

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dns_records import rdata
+from dns_records.images import Image, Key
 from dns_records.models import OwnerName, Record, RRset, Zone
-from dns_records.plan import Image, Key
 from dnsorch import clock
 
 

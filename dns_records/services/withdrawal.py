@@ -14,8 +14,7 @@ from uuid import UUID
 from django.db import transaction
 
 from dns_records import plan
-from dns_records.models import Change, ChangeStatus, RRset, Zone
-from dns_records.plan import Image, Key
+from dns_records.images import Image, Key, dump
 from dns_records.services import changes, outcomes, wanted
 from dns_records.services.wanted import Locked
 from dnsorch.exceptions import DnsorchError, IllegalTransition
@@ -168,5 +167,5 @@ def _replan(locked: Locked, own: list[Change], images: dict[Key, Image | None]) 
     for change in own:
         locked.hints.update(changes.load_hints(change))
     for change, step in zip(own, planned.steps, strict=True):
-        change.before, change.after = plan.dump(step.before), plan.dump(step.after)
+        change.before, change.after = dump(step.before), dump(step.after)
     images.update(planned.images)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dns_records import coalesce
 from dns_records.coalesce import Wanted
-from dns_records.plan import Image, Key
+from dns_records.images import Image, Key
 
 WWW, FTP = Key("www.example.test.", "A"), Key("ftp.example.test.", "A")
 ONE, TWO = Image(300, ("192.0.2.1",)), Image(60, ("192.0.2.1", "192.0.2.2"))

@@ -8,7 +8,8 @@ import pytest
 
 from dns_records import drafts
 from dns_records.drafts import Draft, DuplicateRecord, ExpectedDraft
-from dns_records.plan import Expectation, Key, Operation
+from dns_records.images import Key
+from dns_records.plan import Expectation, Operation
 from dnsorch.exceptions import Invalid, NameNotAbsolute, ReservedName
 
 ZONE = "example.test."

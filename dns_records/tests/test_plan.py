@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from dns_records import plan
-from dns_records.plan import Expectation, Image, Key, Operation, Plan, RecordNotFound
+from dns_records import images, plan
+from dns_records.images import Image, Key
+from dns_records.plan import Expectation, Operation, Plan, RecordNotFound
 from dns_records.validation import Context
 from dnsorch.exceptions import (
     CNAMEConflict,
@@ -161,7 +162,7 @@ def test_expectations(expected: Expectation, found: Image | None, holds: bool) -
         return
     error = refusal(operation, current={WWW: found})
     assert type(error) is PreconditionFailed
-    assert error.extra == {"current": plan.dump(found)}
+    assert error.extra == {"current": images.dump(found)}
     assert [(r.pointer, r.code) for r in error.reasons] == [
         ("/changes/1/expected", "precondition_failed")
     ]
@@ -296,9 +297,9 @@ def test_an_image_is_a_set_in_order() -> None:
     assert Image.of(60, [TWO, ONE, TWO]) == Image(60, (ONE, TWO))
     assert Image.of(60, []) is None
     image = Image(60, (ONE, TWO))
-    assert plan.dump(image) == {"ttl": 60, "records": [ONE, TWO]}
-    assert Image.load(plan.dump(image)) == image
-    assert plan.dump(None) is None
+    assert images.dump(image) == {"ttl": 60, "records": [ONE, TWO]}
+    assert Image.load(images.dump(image)) == image
+    assert images.dump(None) is None
     assert Image.load(None) is None
 
 

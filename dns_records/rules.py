@@ -1,0 +1,84 @@
+"""Judging an end state: the validators on all that a change set leaves. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from dns_records import rdata, validation
+from dns_records.images import Image, Key, Notice
+from dnsorch.exceptions import CNAMEConflict, DnsorchError, Invalid, Reason
+
+# A finding and the place in the body that it is about.
+Placed = tuple[str, validation.Finding]
+
+
+def judge(
+    context: validation.Context,
+    current: Mapping[Key, Image | None],
+    images: Mapping[Key, Image | None],
+    pointers: Mapping[Key, str],
+) -> list[Notice]:
+    """Judge each RRset that changes, then each name; return the warnings.
+
+    ``current`` holds every RRset of the names, ``images`` what becomes of those that
+    change, ``pointers`` where each of these stands in the body.
+
+    Raises:
+        CNAMEConflict: only rules that depend on what else is wanted are broken.
+        Invalid: at least one rule is broken whatever else is wanted; its code is the
+            rule's if all that is broken is of one kind.
+    """
+    findings = [
+        *_of_rrsets(context, images, pointers),
+        *_of_names(context, current, images, pointers),
+    ]
+    errors = [(where, each) for where, each in findings if each.level == "error"]
+    if errors:
+        raise _refusal(errors)
+    return [Notice(each.code, each.detail, where) for where, each in findings]
+
+
+def _of_rrsets(
+    context: validation.Context,
+    images: Mapping[Key, Image | None],
+    pointers: Mapping[Key, str],
+) -> Iterator[Placed]:
+    for key, image in images.items():
+        if image is None:
+            continue
+        parsed = [
+            rdata.parse(key.type, text, zone=context.zone) for text in image.records
+        ]
+        found = validation.check_rrset(context, *key, image.ttl, parsed)
+        for each in parsed:
+            found += validation.check_record(context, *key, each)
+        yield from ((pointers[key], finding) for finding in found)
+
+
+def _of_names(
+    context: validation.Context,
+    current: Mapping[Key, Image | None],
+    images: Mapping[Key, Image | None],
+    pointers: Mapping[Key, str],
+) -> Iterator[Placed]:
+    places = {key.name: pointers[key] for key in reversed(list(images))}
+    for name, pointer in sorted(places.items()):
+        before = {
+            key.type for key, image in current.items() if key.name == name and image
+        }
+        own = {key.type: image for key, image in images.items() if key.name == name}
+        after = (before - set(own)) | {rtype for rtype, image in own.items() if image}
+        found = validation.check_node(context, name, sorted(after), sorted(before))
+        yield from ((pointer, finding) for finding in found)
+
+
+def _refusal(errors: Sequence[Placed]) -> DnsorchError:
+    reasons = tuple(Reason(where, each.code, each.detail) for where, each in errors)
+    conflicts = all(each.status == 409 for _, each in errors)
+    codes = {each.code for _, each in errors}
+    refusal: Callable[..., DnsorchError] = CNAMEConflict if conflicts else Invalid
+    return refusal(
+        errors[0][1].detail,
+        reasons=reasons,
+        code=codes.pop() if len(codes) == 1 else None,
+    )
