@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
+@pytest.fixture
+def stack(shared: Stack) -> Stack:
+    """Give the stack that tests share: each uses names and keys of its own."""
+    shared.since = datetime.now(UTC).isoformat()
+    return shared
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Give the one stack that tests share: each uses names of its own."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start the stack once."""
     stack = Stack(tmp_path_factory.mktemp("stack"))
     try:
         stack.up()
