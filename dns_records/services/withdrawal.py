@@ -15,6 +15,7 @@ from django.db import transaction
 
 from dns_records import plan
 from dns_records.images import Image, Key, dump
+from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.services import changes, outcomes, wanted
 from dns_records.services.wanted import Locked
 from dnsorch.exceptions import DnsorchError, IllegalTransition
