@@ -166,9 +166,16 @@ class Stack:
         )
 
     def get(self, path: str, **query: str) -> Any:
-        """Return the JSON of a GET that has to succeed."""
-        with self.client() as client:
-            return client.get(path, params=query).raise_for_status().json()
+        """Return the JSON of a GET that has to succeed, if the API is there."""
+
+        def look() -> httpx.Response | None:
+            try:
+                with self.client() as client:
+                    return client.get(path, params=query)
+            except httpx.TransportError:
+                return None
+
+        return until(look, f"the API answers {path}").raise_for_status().json()
 
     def every(self, path: str, **query: str) -> Iterator[Any]:
         """Yield the results of all pages of a list."""
