@@ -90,3 +90,8 @@ class Batch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.number} {self.status}"
+
+    @property
+    def is_restoration(self) -> bool:
+        """Whether it puts back what was there before an earlier batch."""
+        return not self.requests

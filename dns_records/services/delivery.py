@@ -13,7 +13,8 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from dns_records.models import Batch, BatchStatus, Change, ChangeStatus, LaneState, Zone
+from dns_records.models import Batch, Change, ChangeStatus, LaneState, Zone
+from dns_records.providers.base import RRsetChange
 from dns_records.providers.errors import (
     Fenced,
     Misconfigured,
@@ -65,21 +66,27 @@ def drain(zone_id: int) -> bool:
             elif lanes.release(lease):
                 return sent
         lanes.hand_back(lease)
-        wake.mark(zone_id)
+        # Whatever the dirty flag says: who set it may have been told that we hold
+        # the lease.
+        wake.publish(wake.DELIVER, zone_id)
     except LeaseLost:
         logger.warning("lease lost", zone_id=zone_id, epoch=lease.epoch)
     except Waiting:
         lanes.hand_back(lease)
     except ProviderError as error:
         _back_off(lease, zone, error)
-        lanes.hand_back(lease)
     return sent
 
 
 def _back_off(lease: Lease, zone: Zone, error: ProviderError) -> None:
     """Let the lane wait; what is undecided stays so, and its requests say why."""
-    delay = lanes.note_failure(lease, _lane_state(error), error)
+    try:
+        delay = lanes.note_failure(lease, _lane_state(error), error)
+    except LeaseLost:
+        logger.warning("lease lost", zone_id=zone.pk, epoch=lease.epoch)
+        return
     results.note_unavailable(zone, error, lanes.next_try(delay))
+    lanes.hand_back(lease)
 
 
 def _settle_the_past(run: LaneRun) -> None:
@@ -88,28 +95,37 @@ def _settle_the_past(run: LaneRun) -> None:
     Raises:
         ProviderError: the server cannot be asked now.
     """
-    undecided = run.undecided
-    if run.must_take_over:
-        found = run.take_over()
-        if undecided is not None:
-            applied = found is not None and found.number >= undecided.number
-            _decide_by_marker(run, undecided, applied)
-    elif undecided is not None:
-        _send_again(run, undecided)
-
-
-def _decide_by_marker(run: LaneRun, batch: Batch, applied: bool) -> None:
+    batch = run.undecided
+    found = run.take_over() if run.must_take_over else None
+    if batch is None:
+        return
     parcels = queue.of_batch(batch.pk)
-    if applied:
-        logger.info("batch decided by marker", number=batch.number, applied=True)
-        _conclude(run, batch, parcels, "NOERROR")
+    if not run.fenced:
+        _send_again(run, batch, parcels)
+    elif found is None or found.number < batch.number:
+        _not_applied(run, batch, parcels)
+    elif not batch.is_restoration:
+        _conclude(run, batch, parcels, "NOERROR", by_marker=True)
+    elif _missing(run, results.applied_images(run.zone, parcels)):
+        _restore(run, batch, parcels, batch.error)
+    else:
+        results.restored(run, batch, parcels, "NOERROR")
+
+
+def _not_applied(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:
+    """Close a batch that the marker shows to have had no effect."""
+    if batch.is_restoration:
+        _restore(run, batch, parcels, batch.error)
+    elif run.is_answered_in_vain(ANSWERED_TRIES):
+        # The server is there and takes the marker: it is this message it stumbles on.
+        _refused(run, batch, parcels, PermanentRefusal(batch.error, rcode=batch.rcode))
     else:
         results.not_applied(
             run, batch, parcels, "the marker shows that the UPDATE was not applied"
         )
 
 
-def _send_again(run: LaneRun, batch: Batch) -> None:
+def _send_again(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:
     """Send an undecided message again: it leaves the same images.
 
     Only for servers without a marker. One that keeps answering without deciding
@@ -118,23 +134,41 @@ def _send_again(run: LaneRun, batch: Batch) -> None:
     Raises:
         ProviderError: still undecided.
     """
-    parcels = queue.of_batch(batch.pk)
-    images, _ = queue.message(parcels)
+    images = _images(run, batch, parcels)
     batch.attempts += 1
     batch.save(update_fields=["attempts"])
     try:
         receipt = run.send(batch, images)
     except PermanentRefusal as error:
+        if batch.is_restoration:
+            raise
         _refused(run, batch, parcels, error)
+        return
     except OutcomeUnknown as error:
         if not error.answered or batch.attempts < ANSWERED_TRIES:
             raise
-        if run.provider.can_probe and run.provider.probe(run.zone.name, images):
-            _conclude(run, batch, parcels, "NOERROR")
-        else:
+        if not (run.provider.can_probe and run.provider.probe(run.zone.name, images)):
+            if batch.is_restoration:
+                raise
             _refused(run, batch, parcels, PermanentRefusal(error.detail))
+            return
+        rcode = "NOERROR"
     else:
-        _conclude(run, batch, parcels, receipt.rcode)
+        rcode = receipt.rcode
+    if batch.is_restoration:
+        results.restored(run, batch, parcels, rcode)
+    else:
+        _conclude(run, batch, parcels, rcode)
+
+
+def _images(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel]
+) -> Sequence[RRsetChange]:
+    """Return what the message of a batch says."""
+    if batch.is_restoration:
+        return results.applied_images(run.zone, parcels)
+    images, _ = queue.message(parcels)
+    return images
 
 
 def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
@@ -142,7 +176,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
 
     Raises:
         Waiting: the lane has to wait.
-        ProviderError: it has to wait, and the message stays undecided.
+        ProviderError: it has to wait, and what was sent stays undecided.
         LeaseLost: nothing more may be written.
     """
     batch, parcels = _claim(run, parcels)
@@ -153,14 +187,17 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
         receipt = run.send(batch, images)
     except PermanentRefusal as error:
         _refused(run, batch, parcels, error)
-    except (Unreachable, Misconfigured) as error:
+    except (Unreachable, Misconfigured, Fenced) as error:
         delay = lanes.note_failure(run.lease, _lane_state(error), error)
         at = lanes.next_try(delay)
         results.not_applied(run, batch, parcels, error.detail, error, at)
+        if isinstance(error, Fenced):
+            # Still our lease, and yet not our marker: it was changed by other hands.
+            run.forget_marker()
         raise Waiting from error
-    except Fenced:
-        # Still our lease, and yet not our marker: it was changed by other hands.
-        run.forget_marker()
+    except OutcomeUnknown as error:
+        if error.answered:
+            run.note_answer(batch, error)
         raise
     else:
         _conclude(run, batch, parcels, receipt.rcode)
@@ -213,46 +250,60 @@ def _claim(
 
 
 def _conclude(
-    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], rcode: str
+    run: LaneRun,
+    batch: Batch,
+    parcels: Sequence[Parcel],
+    rcode: str,
+    *,
+    by_marker: bool = False,
 ) -> None:
     """Close a batch that the server said it applied, once it holds all of it.
 
     NOERROR is not proof: servers ignore parts of an UPDATE silently. Where parts are
     missing, all of it goes back to what was applied before, and the change sets are
     sent again in smaller parts until the one at fault stands alone.
+
+    A marker that other hands moved may be ``by_marker`` what no server said: then a
+    change set that stands alone is sent again as well.
     """
     images, superseded = queue.message(parcels)
-    if run.provider.can_probe and not run.provider.probe(run.zone.name, images):
-        missing = [
-            f"{image.name} {image.type}"
-            for image in images
-            if not run.provider.probe(run.zone.name, [image])
-        ]
-        if missing:
-            _undo(run, batch, parcels, missing)
-            return
-    results.applied(run, batch, parcels, superseded, rcode)
-
-
-def _undo(
-    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], missing: Sequence[str]
-) -> None:
-    """Put back what was there before a batch of which parts were ignored."""
-    before = results.applied_images(run.zone, parcels)
-    results.not_applied(
-        run, batch, parcels, f"the server silently ignored {', '.join(missing)}"
-    )
-    with transaction.atomic():
-        number = run.next_number()
-        restoring = run.write_batch(number, requests=0, images=before)
-    receipt = run.send(restoring, before)
-    with transaction.atomic():
-        run.decide(restoring, BatchStatus.APPLIED, rcode=receipt.rcode)
-    if len(parcels) == 1:
-        some = len(missing) < len(before)
-        results.fail(run, parcels, results.partly_refused(missing, some))
-    else:
+    missing = _missing(run, images)
+    if not missing:
+        results.applied(run, batch, parcels, superseded, rcode)
+        return
+    why = f"the server silently ignored {', '.join(missing)}"
+    _restore(run, batch, parcels, why)
+    if len(parcels) > 1:
         _bisect(run, parcels)
+    elif not by_marker:
+        some = len(missing) < len(images)
+        results.fail(run, parcels, results.partly_refused(missing, some))
+
+
+def _missing(run: LaneRun, images: Sequence[RRsetChange]) -> list[str]:
+    """Return which of the images the server does not hold."""
+    if not run.provider.can_probe or run.provider.probe(run.zone.name, images):
+        return []
+    return [
+        f"{image.name} {image.type}"
+        for image in images
+        if not run.provider.probe(run.zone.name, [image])
+    ]
+
+
+def _restore(run: LaneRun, batch: Batch, parcels: Sequence[Parcel], why: str) -> None:
+    """Put back what was there before a batch of which parts were ignored.
+
+    Its requests stay on their way until that is done: one that was cancelled before
+    would leave in DNS what was applied of it.
+
+    Raises:
+        ProviderError: it is not done, and the next lease goes on with it.
+    """
+    before = results.applied_images(run.zone, parcels)
+    restoration = results.begin_restoration(run, batch, before, why)
+    receipt = run.send(restoration, before)
+    results.restored(run, restoration, parcels, receipt.rcode)
 
 
 def _refused(

@@ -18,7 +18,7 @@ import structlog
 from dns_records.models import Batch, BatchStatus, Fencing, Lane, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
-from dns_records.providers.errors import Fenced
+from dns_records.providers.errors import Fenced, OutcomeUnknown
 from dns_records.services import lanes
 from dns_records.services.lanes import Lease, LeaseLost
 from dnsorch import clock
@@ -92,7 +92,7 @@ class LaneRun:
             found = Marker.parse(text) if text is not None else None
             lanes.raise_epoch(self.lease, found.epoch if found else 0)
             # The number lives on across leases: it names every message there was.
-            number = found.number if found else self._last_number()
+            number = found.number if found else self._last_decided_number()
             mine = Marker(self.lease.epoch, number)
             try:
                 self.provider.apply(name, [], fence=Fence(text, str(mine)))
@@ -105,6 +105,12 @@ class LaneRun:
             self._remember(mine)
             return found
         raise LeaseLost("the marker changed hands too often")
+
+    def _last_decided_number(self) -> int:
+        # A marker that went missing with the message that is undecided: it must not
+        # come back with that message's number, which would say that it was applied.
+        last = self._last_number()
+        return last if self.undecided is None else min(last, self.undecided.number - 1)
 
     def _last_number(self) -> int:
         lane = Lane.objects.filter(zone=self.zone)
@@ -159,6 +165,19 @@ class LaneRun:
         receipt = self.provider.apply(self.zone.name, images, fence=fence)
         self.marker = mine
         return receipt
+
+    def note_answer(self, batch: Batch, error: OutcomeUnknown) -> None:
+        """Note an answer that decides nothing; the batch stays undecided."""
+        batch.rcode, batch.error = error.rcode or "", error.detail
+        batch.save(update_fields=["rcode", "error"])
+
+    def is_answered_in_vain(self, tries: int) -> bool:
+        """Whether the last messages were all answered with what decides nothing."""
+        last = Batch.objects.filter(lane=self.zone.pk).order_by("-number")[:tries]
+        in_vain = [
+            each for each in last if each.status != BatchStatus.APPLIED and each.rcode
+        ]
+        return len(in_vain) == tries
 
     def decide(
         self, batch: Batch, status: BatchStatus, *, rcode: str = "", error: str = ""

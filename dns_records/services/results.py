@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -66,14 +67,7 @@ def applied(
     latest = {change.rrset_id: change for change in rows}
     with transaction.atomic():
         run.decide(batch, BatchStatus.APPLIED, rcode=rcode)
-        older = list(
-            Change.objects.filter(
-                rrset__in=latest,
-                status=ChangeStatus.APPLIED,
-                next_check_at__isnull=False,
-            )
-        )
-        _lock_requests({change.request_id for change in [*older, *rows]})
+        older = _lock_unverified(latest, rows)
         for change in older:
             change.status = ChangeStatus.SUPERSEDED
             change.superseded_by = latest[change.rrset_id]
@@ -101,10 +95,22 @@ def applied(
     lanes.note_success(run.lease)
 
 
-def _lock_requests(request_ids: set[UUID]) -> None:
-    """Lock requests before their changes, as everybody does who writes both."""
-    rows = Request.objects.select_for_update().filter(pk__in=request_ids)
-    list(rows.order_by("pk").values_list("pk"))
+def _lock_unverified(
+    rrset_ids: Collection[int], rows: Sequence[Change]
+) -> list[Change]:
+    """Return earlier changes of the RRsets that are still to be verified.
+
+    Their requests are locked, and those of ``rows``: requests before changes, as
+    everybody does who writes both. So they are read again under the lock.
+    """
+    unverified = Change.objects.filter(
+        rrset__in=rrset_ids, status=ChangeStatus.APPLIED, next_check_at__isnull=False
+    ).order_by("id")
+    ids = set(unverified.values_list("request_id", flat=True))
+    ids |= {change.request_id for change in rows}
+    locked = Request.objects.select_for_update().filter(pk__in=ids)
+    list(locked.order_by("pk").values_list("pk"))
+    return list(unverified.filter(request__in=ids))
 
 
 def _remember_applied(latest: dict[int, Change]) -> None:
@@ -141,9 +147,11 @@ def _move_to_verifying(run: LaneRun, batch: Batch, rows: Sequence[Change]) -> No
 
 
 def _tell_superseded(older: Sequence[Change], latest: dict[int, Change]) -> None:
+    entries: dict[UUID, list[Entry]] = defaultdict(list)
     for change in older:
         by = latest[change.superseded_by_id or 0]
-        timeline.append([change.request_id], _superseded_entry(change, by))
+        entries[change.request_id].append(_superseded_entry(change, by))
+    timeline.append_each(entries)
 
 
 def _superseded_entry(change: Change, by: Change) -> Entry:
@@ -174,25 +182,68 @@ def not_applied(
     when = f"; next attempt at {at:%H:%M:%S} UTC" if at else "; sent again at once"
     entry = Entry(step, why + when, "warning", {"code": error.code} if error else {})
     with transaction.atomic():
-        run.decide(batch, BatchStatus.NOT_APPLIED, error=why)
-        ids = [parcel.request_id for parcel in parcels]
-        lifecycle.move(ids, Status.QUEUED, [entry], next_attempt_at=at)
-        Change.objects.filter(request__in=ids, batch=batch).update(
-            status=ChangeStatus.PENDING, batch=None
+        run.decide(batch, BatchStatus.NOT_APPLIED, rcode=batch.rcode, error=why)
+        _queue_again(batch, parcels, entry, at)
+
+
+def _queue_again(
+    batch: Batch, parcels: Sequence[Parcel], entry: Entry, at: datetime | None
+) -> None:
+    ids = [parcel.request_id for parcel in parcels]
+    lifecycle.move(ids, Status.QUEUED, [entry], next_attempt_at=at)
+    Change.objects.filter(request__in=ids, batch=batch).update(
+        status=ChangeStatus.PENDING, batch=None
+    )
+
+
+def begin_restoration(
+    run: LaneRun, batch: Batch, before: Sequence[RRsetChange], why: str
+) -> Batch:
+    """Write the message that puts back what was there before ``batch``.
+
+    The changes of the batch are on the wire with it from now on.
+
+    Raises:
+        LeaseLost: the lease is not ours any more; nothing is written.
+    """
+    with transaction.atomic():
+        run.decide(batch, BatchStatus.NOT_APPLIED, rcode=batch.rcode, error=why)
+        restoration = run.write_batch(run.next_number(), requests=0, images=before)
+        restoration.error = why
+        restoration.save(update_fields=["error"])
+        Change.objects.filter(batch=batch, status=ChangeStatus.SENT).update(
+            batch=restoration
         )
+    return restoration
+
+
+def restored(
+    run: LaneRun, restoration: Batch, parcels: Sequence[Parcel], rcode: str
+) -> None:
+    """Write that all is as it was before; the requests are queued again.
+
+    Raises:
+        LeaseLost: the lease is not ours any more; nothing is written.
+    """
+    why = restoration.error
+    entry = Entry(Step.RETRY_SCHEDULED, f"{why}; what was there is put back", "warning")
+    with transaction.atomic():
+        run.decide(restoration, BatchStatus.APPLIED, rcode=rcode, error=why)
+        _queue_again(restoration, parcels, entry, None)
 
 
 def note_unavailable(zone: Zone, error: ProviderError, at: datetime) -> None:
-    """Tell the requests whose batch is undecided what they wait for."""
-    waiting = Change.objects.filter(zone=zone, status=ChangeStatus.SENT)
+    """Tell what waits for the server, sent or to be sent next, until when and why."""
+    sent = Change.objects.filter(zone=zone, status=ChangeStatus.SENT)
+    ids = set(sent.values_list("request_id", flat=True))
+    ids |= {parcel.request_id for parcel in queue.next_parcels(zone.pk)}
     entry = Entry(
         Step.BACKEND_UNAVAILABLE,
-        f"{error.detail}; asked again at {at:%H:%M:%S} UTC",
+        f"{error.detail}; next attempt at {at:%H:%M:%S} UTC",
         "warning",
         {"code": error.code},
     )
-    ids = waiting.values_list("request_id", flat=True).distinct()
-    timeline.append(list(ids), entry)
+    lifecycle.postpone(sorted(ids), at, entry)
 
 
 def fail(run: LaneRun, parcels: Sequence[Parcel], error: DnsorchError) -> None:
