@@ -145,7 +145,10 @@ class Assignment:
                 metrics.LAG.labels(*partition).set(max(0, end - work.position))
 
     def close(self) -> None:
-        """Commit what is done and leave the group."""
+        """Commit what is done and leave the group.
+
+        With Kafka away both give up after ``session.timeout.ms``.
+        """
         self._settle()
         self._kafka.close()
 
@@ -216,7 +219,7 @@ class Assignment:
                 metrics.LAG.remove(*key)
 
     def _settle(self) -> None:
-        """Commit what is done, now."""
+        """Commit what is done, now: the client's own commit comes too late."""
         self.store()
         try:
             self._kafka.commit(asynchronous=False)

@@ -18,6 +18,15 @@ from dnsorch import secrets
 _LOGGER = logging.getLogger("kafka_bridge.librdkafka")
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    # librdkafka warns at each start that gap-less production is experimental, and
+    # that a producer got a consumer's option (KAFKA_CLIENT_OPTIONS is for both).
+    return not record.getMessage().startswith("CONFWARN")
+
+
+_LOGGER.addFilter(_is_news)
+
+
 def consumer(group: str) -> dict[str, Any]:
     """Return the options of the consumer that takes requests."""
     # Between two polls lies at most one POST and one flush to the dead-letter
@@ -25,6 +34,9 @@ def consumer(group: str) -> dict[str, Any]:
     longest_step_ms = int(settings.KAFKA_API_TIMEOUT_S * 4_000)
     return {
         "max.poll.interval.ms": max(300_000, longest_step_ms),
+        # A dead member's partitions move after this; so long does leaving the group
+        # take when Kafka is away, which has to fit into a pod's grace period.
+        "session.timeout.ms": 10_000,
         "queued.max.messages.kbytes": 16_384,
         **_common(),
         "group.id": group,
@@ -76,6 +88,8 @@ def producer() -> dict[str, Any]:
 def _common() -> dict[str, Any]:
     return {
         "client.id": "dnsorch",
+        # Each attempt is a line in the log.
+        "reconnect.backoff.ms": 1_000,
         "logger": _LOGGER,
         **{
             name: _resolved(value)

@@ -49,6 +49,7 @@ def _library() -> ctypes.CDLL:
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     prototypes: dict[str, tuple[object, list[object]]] = {
         "rd_kafka_conf_new": (pointer, []),
+        "rd_kafka_conf_set": (number, [pointer, text, text, text, ctypes.c_size_t]),
         "rd_kafka_new": (pointer, [number, pointer, text, ctypes.c_size_t]),
         "rd_kafka_destroy": (None, [pointer]),
         "rd_kafka_mock_cluster_new": (pointer, [pointer, number]),
@@ -96,8 +97,13 @@ class MockKafka:
         """
         self._library = _library()
         reason = ctypes.create_string_buffer(512)
+        configuration = self._library.rd_kafka_conf_new()
+        # Errors only: this client has nobody to connect to, and would say so.
+        self._library.rd_kafka_conf_set(
+            configuration, b"log_level", b"3", reason, len(reason)
+        )
         self._client = self._library.rd_kafka_new(
-            _PRODUCER_TYPE, self._library.rd_kafka_conf_new(), reason, len(reason)
+            _PRODUCER_TYPE, configuration, reason, len(reason)
         )
         if not self._client:
             raise MockClusterFailed(reason.value.decode(errors="replace"))

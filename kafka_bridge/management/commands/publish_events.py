@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections
 
+from dns_records.selectors import requests
 from kafka_bridge import metrics, options
 from kafka_bridge.backoff import Backoff
 from kafka_bridge.producer import ConfirmedProducer
@@ -42,8 +43,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         """Run the loop, or one round of it."""
-        from dns_records.selectors import requests
-
         publisher = Publisher(
             ConfirmedProducer(options.producer),
             topic=settings.KAFKA_TOPIC_OUTCOMES,
