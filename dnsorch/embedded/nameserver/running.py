@@ -49,8 +49,12 @@ def running(
     primary: tuple[str, int] | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
+    wait: bool = True,
 ) -> Iterator[Running]:
-    """Run a :class:`NameServer` while the block runs; it has loaded all its zones."""
+    """Run a :class:`NameServer` while the block runs.
+
+    It has loaded all its zones when the block starts, unless ``wait`` is false.
+    """
     updates: list[AppliedUpdate] = []
     ready: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     server = NameServer(
@@ -67,7 +71,8 @@ def running(
         try:
             await server.start(host, port)
             try:
-                await asyncio.wait_for(server.loaded(), START_TIMEOUT)
+                if wait:
+                    await asyncio.wait_for(server.loaded(), START_TIMEOUT)
                 ready.set_result((asyncio.get_running_loop(), end))
                 await end.wait()
             finally:

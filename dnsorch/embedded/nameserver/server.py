@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 #: How often a port is looked for that is free for UDP as well as for TCP.
 PORT_ATTEMPTS = 20
 
+#: Seconds until a task that does not end is cancelled again.
+CANCEL_INTERVAL = 0.1
+
 
 class NameServer:
     """An authoritative server for some zones, primary or secondary of all of them.
@@ -109,9 +112,11 @@ class NameServer:
             self._tcp.close()
         if self._udp is not None:
             self._udp.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            # Before Python 3.12 asyncio.wait_for may swallow a cancellation.
+            await asyncio.wait(self._tasks, timeout=CANCEL_INTERVAL)
         for hosted in self._responder.hosted.values():
             if hosted.journal is not None:
                 hosted.journal.close()
@@ -176,7 +181,13 @@ class NameServer:
         """Run a task that ends with the server at the latest."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Forget a task; say so if it did not end by itself or by our hand."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of the name server failed", exc_info=error)
 
     def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -97,12 +97,12 @@ def put(
     """
     added = list(rdatas)
     rdtype, covers = added[0].rdtype, added[0].covers()
-    rdataset = dns.rdataset.Rdataset(added[0].rdclass, rdtype, covers, ttl)
-    for rdata in txn.get(name, rdtype, covers) or ():
-        rdataset.add(rdata)
-    for rdata in added:
-        if rdata not in rdataset:  # what is there keeps its spelling
-            rdataset.add(rdata)
+    present = txn.get(name, rdtype, covers) or ()
+    # Of equal RRs the first stays, so what is there keeps its spelling.
+    kept = list(dict.fromkeys([*present, *added]))
+    if dns.rdatatype.is_singleton(rdtype):
+        kept = [rdata for rdata in kept if rdata == added[-1]]
+    rdataset = dns.rdataset.from_rdata_list(ttl, kept)
     txn.replace(name, rdataset)
 
 

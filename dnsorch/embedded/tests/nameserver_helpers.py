@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import dns.message
 import dns.name
@@ -106,7 +107,7 @@ def update_message(
     message = dns.update.UpdateMessage(zone, keyring=key)
     for line in lines:
         verb, name, *rest = line.split(None, 3 if line.startswith(("del", "yx")) else 4)
-        arguments = rest[:1] if verb != "add" else rest[:2]
+        arguments: list[Any] = rest[:1] if verb != "add" else rest[:2]
         if len(rest) > len(arguments):
             rdata = dns.rdata.from_text(
                 "IN", arguments[-1], rest[-1], origin=ORIGIN, relativize=False
@@ -124,9 +125,20 @@ def update_message(
     return message
 
 
-def transferred(where: tuple[str, int], **options: object) -> dns.zone.Zone:
+def content(zone: dns.zone.Zone) -> list[str]:
+    """Return every RR of a zone as a line, sorted."""
+    return sorted(
+        f"{name} {rdataset.ttl} {rdata.rdtype.name} {rdata.to_text()}"
+        for name, rdataset in zone.iterate_rdatasets()
+        for rdata in rdataset
+    )
+
+
+def transferred(
+    where: tuple[str, int], keyring: tsig.Keyring | None = None
+) -> dns.zone.Zone:
     """Return the example zone as a server at ``where`` transfers it."""
     zone = dns.zone.Zone(ORIGIN, relativize=False)
-    query, _ = dns.xfr.make_query(zone, serial=None, **options)
+    query, _ = dns.xfr.make_query(zone, serial=None, keyring=keyring)
     dns.query.inbound_xfr(where[0], zone, query, port=where[1], lifetime=10)
     return zone

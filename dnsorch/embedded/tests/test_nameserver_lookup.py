@@ -79,9 +79,7 @@ def test_denial(
     response = Server().query(name, rdtype)
     assert response.rcode() == rcode
     assert lines(response.answer) == answer
-    assert lines(response.authority) == [
-        "@ SOA ns1 hostmaster 10 3600 900 604800 60"
-    ]
+    assert lines(response.authority) == ["@ SOA ns1 hostmaster 10 3600 900 604800 60"]
     assert response.authority[0].ttl == 60
     assert response.flags & dns.flags.AA
 

@@ -90,9 +90,7 @@ def test_unsigned_update() -> None:
     ],
 )
 @pytest.mark.parametrize("query", [False, True])
-def test_bad_signature(
-    key: dns.tsig.Key, error: type[Exception], query: bool
-) -> None:
+def test_bad_signature(key: dns.tsig.Key, error: type[Exception], query: bool) -> None:
     """A wrong secret is BADSIG, a wrong key BADKEY: NOTAUTH, unsigned, no change."""
     server = Server(keys=[KEY])
     request: dns.message.Message = update_message("del www", key=key)

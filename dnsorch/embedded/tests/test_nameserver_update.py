@@ -111,6 +111,11 @@ def test_probe() -> None:
             ["alias 300 CNAME www"],
             ["alias 60 CNAME ns1"],
         ),
+        (
+            ["add alias 60 CNAME ns1", "add alias 60 CNAME www"],
+            ["alias 300 CNAME www"],
+            ["alias 60 CNAME www"],
+        ),
         (["del @ NS ns1"], ["@ 300 NS ns1"], []),
         (["del @ NS ns1", "del @ NS ns.other.test."], ["@ 300 NS ns1"], []),
         (["add @ 300 TXT x", "del @ TXT", "add @ 300 CAA 0 issue ca"], [], None),
@@ -153,7 +158,7 @@ def test_change(lines: list[str], gone: list[str], new: list[str] | None) -> Non
     ],
 )
 def test_nothing_to_change(lines: list[str]) -> None:
-    """What changes nothing, or the RFC says to ignore, is NOERROR and leaves no mark."""
+    """What changes nothing, or is to be ignored, is NOERROR and leaves no mark."""
     server = Server()
     before = server.records()
     assert server.update(*lines) == "NOERROR"
