@@ -157,6 +157,15 @@ class BackendForm(BackendModelForm):
         if not self.instance._state.adding and "name" in self.fields:
             self.fields["name"].disabled = True
 
+    def clean_options(self) -> dict[str, Any]:
+        """Refuse JSON that is no object; nothing means no options."""
+        options = self.cleaned_data["options"]
+        if options is None:
+            return {}
+        if not isinstance(options, dict):
+            raise forms.ValidationError("Expected a JSON object.")
+        return options
+
     def clean_secret_reference(self) -> str:
         """Refuse what is no reference: it may be the secret itself."""
         text: str = self.cleaned_data["secret_reference"]

@@ -32,7 +32,6 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         "servers",
         "verify_policy",
         "fencing",
-        "serial",
         "links",
     )
     list_filter = ("backend", "verify_policy", "lane__state")

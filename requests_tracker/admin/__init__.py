@@ -8,4 +8,5 @@ __all__ = ["RequestAdmin"]
 
 admin.site.site_header = admin.site.site_title = "dnsorch"
 admin.site.index_title = "DNS changes, tracked and verified"
+admin.site.enable_nav_sidebar = False  # the lists need the width
 admin.site.site_url = None  # there is no site but this one

@@ -63,7 +63,7 @@ class PlainAdmin(_ModelAdmin[M]):
     show_facets = ShowFacets.NEVER
     sortable_by = ()
     list_per_page = 50
-    list_max_show_all = 50
+    list_max_show_all = 0
 
     class Media:
         """The few colours that Django's admin does not have."""
@@ -79,6 +79,8 @@ class PlainAdmin(_ModelAdmin[M]):
 
 class ReadOnlyAdmin(PlainAdmin[M]):
     """Pages to look at what the services alone write."""
+
+    change_form_template = "admin/requests_tracker/read_only.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: the services make new rows."""

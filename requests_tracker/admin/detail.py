@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from dns_records.models import Change, Lane, LaneState, Zone
+from dns_records.models import Change, ChangeStatus, Lane, LaneState, Zone
 from dns_records.plan import public_action
 from dnsorch import clock
 from requests_tracker.admin import display
@@ -79,7 +79,7 @@ def context(request: Request) -> dict[str, Any]:
         "error": request.error,
         "last_event": events[-1] if events else None,
         "facts": _facts(request),
-        "changes": [_change(change) for change in _changes(request)],
+        "changes": [_change(change, zone) for change in _changes(request)],
         "events": [_event(request, event) for event in events],
         "events_left_out": request.last_sequence - len(events),
         "retries": list(request.retries.order_by("id")),
@@ -90,10 +90,15 @@ def context(request: Request) -> dict[str, Any]:
 
 def subject(request: Request) -> str:
     """Return in a line what is asked for."""
-    action = "change set" if request.action == "changeset" else request.action
-    return " ".join(
-        part for part in (action, request.name or request.zone, request.type) if part
-    )
+    if request.name:
+        return f"{_action(request)} {request.name} {request.type}".rstrip()
+    if request.action == "changeset" and request.zone:
+        return f"change set in {request.zone}"
+    return f"{_action(request)} {request.zone}".rstrip()
+
+
+def _action(request: Request) -> str:
+    return "change set" if request.action == "changeset" else request.action
 
 
 def _time(request: Request) -> str:
@@ -137,15 +142,19 @@ def _changes(request: Request) -> list[Change]:
     return list(rows.select_related("superseded_by__request").order_by("id"))
 
 
-def _change(change: Change) -> ChangeRow:
+def _change(change: Change, zone: Zone | None) -> ChangeRow:
     by = change.superseded_by
+    servers = list(change.nameservers)
+    if zone is not None and change.status == ChangeStatus.APPLIED:
+        seen = {server["address"] for server in servers}
+        servers += [{"address": each} for each in zone.nameservers if each not in seen]
     return ChangeRow(
         change=change,
         action=public_action(change.action),
         badge=display.badge(change.status),
         before=display.lines(change.before, change.after),
         after=display.lines(change.after, change.before),
-        servers=[_served(change, server) for server in change.nameservers],
+        servers=[_served(change, server) for server in servers],
         superseded_by=by.request if by else None,
     )
 

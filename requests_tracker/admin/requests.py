@@ -27,13 +27,13 @@ MOST_AT_ONCE = 100
 class RequestAdmin(ReadOnlyAdmin[Request]):
     """A list with filters and a search by index, and a page to read at a glance."""
 
+    change_form_template = "admin/requests_tracker/request/change_form.html"
     list_display = (
         "short_id",
         "state",
         "what",
         "zone",
-        "source",
-        "requester",
+        "asked_by",
         "received",
         "took",
     )
@@ -81,10 +81,13 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
     @admin.display(description="asks for")
     def what(self, request: Request) -> str:
         """Return the action, and the RRset if it is about one."""
-        if not request.name:
-            return detail.subject(request)
+        return detail.subject(request)
+
+    @admin.display(description="requester")
+    def asked_by(self, request: Request) -> str:
+        """Return who asked, and through which door."""
         return format_html(
-            "{} <strong>{}</strong> {}", request.action, request.name, request.type
+            '{}<br><small class="quiet">{}</small>', request.requester, request.source
         )
 
     @admin.display(description="received")
@@ -197,7 +200,7 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
         """Give the template what it shows instead of a form."""
         assert obj is not None  # requests are not added here
         context |= detail.context(obj)
-        context |= {"title": "Request", "subtitle": detail.subject(obj)}
+        context |= {"title": "Request", "subtitle": None}
         if self.has_operate_permission(request):
             context["offered"] = operating.offered(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
