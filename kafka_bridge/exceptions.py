@@ -35,13 +35,13 @@ class NotUTF8(InvalidMessage):
 
 
 class InvalidJSON(InvalidMessage):
-    """The value is not JSON (RFC 8259)."""
+    """The value is not JSON that can be read in one way only (RFC 8259, RFC 7493)."""
 
     code = "invalid_json"
 
 
 class NestingTooDeep(InvalidMessage):
-    """The JSON value is nested deeper than a request can be."""
+    """The JSON value is nested deeper than the API reads."""
 
     code = "nesting_too_deep"
 

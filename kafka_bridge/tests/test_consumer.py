@@ -124,7 +124,7 @@ def test_poison_goes_to_the_dead_letters_untouched(
         ("dnsorch-dlq-offset", b"2"),
         ("dnsorch-dlq-timestamp", timestamp),
         ("dnsorch-dlq-code", b"not_utf8"),
-        ("dnsorch-dlq-detail", b"octet 0 of the value is not UTF-8"),
+        ("dnsorch-dlq-detail", b"not UTF-8 (line 1, octet 1)"),
         ("dnsorch-dlq-request-id", b""),
         ("dnsorch-dlq-attempts", b"0"),
     )
