@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests, which all run in one worker of pytest-xdist."""
+"""Fixtures of the end-to-end tests, and which worker of pytest-xdist runs them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; one worker shares one stack."""
+    """Mark every test of this folder; those that share a stack share a worker."""
     for item in items:
         if item.path.is_relative_to(HERE):
+            shares = "shared" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("e2e"))
+            item.add_marker(pytest.mark.xdist_group("e2e" if shares else "e2e-own"))
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dnsorch.embedded.supervisor import only_one
 from dnsorch.tests.e2e.harness import Stack, manage, record, until, variables
 
 PATIENCE = 60.0
@@ -154,8 +155,10 @@ def test_ctrl_c_stops_all_and_the_next_start_finds_the_data(
 
 def test_one_dead_process_ends_all_and_is_named(env: dict[str, str]) -> None:
     with running(env) as run:
-        run.about()
-        os.killpg(run.pids()["worker"], signal.SIGKILL)
+        pids = until(
+            lambda: run.pids() if len(run.pids()) == 9 else None, "all started"
+        )
+        os.killpg(pids["worker"], signal.SIGKILL)
         assert run.end() == 1
     assert run.output.splitlines()[-1] == (
         "CommandError: worker stopped with exit code -9, so everything did"
@@ -183,13 +186,11 @@ def test_a_taken_port_is_one_line(
     ]
 
 
-def test_a_second_stack_in_the_same_directory_is_one_line(
-    stack: Stack, env: dict[str, str]
-) -> None:
-    with running(env) as first:
-        until(lambda: first.pids() or None, "the first one has started")
-        second = manage("run_stack", env={**variables(first.directory)})
-        output, _ = second.communicate(timeout=PATIENCE)
-        assert second.returncode == 1
-        assert output.startswith("CommandError: a stack is running in ")
-        assert len(output.splitlines()) == 1
+def test_a_second_stack_in_the_same_directory_is_one_line(env: dict[str, str]) -> None:
+    directory = Path(env["DNSORCH_VAR_DIR"])
+    with only_one(directory), running(env) as run:
+        assert run.process.wait(PATIENCE) == 1
+    assert run.output.splitlines() == [
+        f"CommandError: a stack is running in {directory}. Stop it, or set "
+        "DNSORCH_VAR_DIR and the DNSORCH_PORT_ variables for a second one."
+    ]
