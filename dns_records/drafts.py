@@ -47,6 +47,20 @@ class Draft:
     value_at: str = "/records/{}"
 
 
+def placed(pointer: str, read: Callable[[], T]) -> T:
+    """Return what ``read`` returns.
+
+    Raises:
+        DnsorchError: what ``read`` raises, with a reason that names ``pointer``.
+    """
+    try:
+        return read()
+    except DnsorchError as error:
+        if not error.reasons:
+            error.reasons = (Reason(pointer, error.code, error.detail),)
+        raise
+
+
 class Mistakes:
     """Collects what is wrong, so that a client hears of all of it at once."""
 

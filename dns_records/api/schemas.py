@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -43,6 +44,26 @@ def comment_field(**kwargs: Any) -> serializers.CharField:
     return serializers.CharField(
         max_length=1000, required=False, allow_null=True, allow_blank=True, **kwargs
     )
+
+
+class RoundTripSerializer(StrictSerializer):
+    """A body that may be what a GET has shown, with something else in it.
+
+    Its context holds ``current``, what a GET shows now. ``volatile`` are the read-only
+    fields that change by themselves: they may have been otherwise a moment ago.
+    """
+
+    volatile: ClassVar[frozenset[str]] = frozenset()
+
+    def current(self) -> Mapping[str, Any] | None:
+        """Return what a GET shows now, but for what is volatile."""
+        shown: Mapping[str, Any] | None = self.context.get("current")
+        if shown is None:
+            return None
+        given: Mapping[str, Any] = self.initial_data
+        return dict(shown) | {
+            name: given[name] for name in self.volatile if name in given
+        }
 
 
 class WarningSchema(serializers.Serializer[object]):

@@ -15,6 +15,8 @@ from dnsorch.exceptions import Invalid
 from requests_tracker.api.tracking import TrackedView
 from requests_tracker.services.acceptance import Doorway
 
+CONDITIONS = ("If-Match", "If-None-Match")
+
 
 class ChangingView(TrackedView):
     """A view whose writes change DNS."""
@@ -35,11 +37,17 @@ class ChangingView(TrackedView):
         if self.dry_run:
             origin = self.origin(action, idempotency_key="")
             return Response(changes.dry_run(read, access=self.access, origin=origin))
+        conditions = {
+            name: self.request.headers[name]
+            for name in CONDITIONS
+            if name in self.request.headers
+        }
         answer = changes.submit(
             read,
             access=self.access,
             origin=self.origin(action),
-            operation=operation,
+            # Under another condition it is another operation.
+            operation=[operation, conditions] if conditions else operation,
             doorway=doorway,
         )
         return self.answer(answer, body)

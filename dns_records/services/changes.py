@@ -35,7 +35,7 @@ class Prepared:
 
     locked: Locked
     plan: Plan
-    rrset_comments: dict[Key, str] = field(default_factory=dict)
+    rrset_comments: dict[Key, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,17 @@ class Precondition:
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A v2 change set, or one RRset written or deleted, as the client wrote it."""
+    """A v2 change set, or one RRset written or deleted, as the client wrote it.
+
+    ``comment`` is about the request; ``rrset_comment`` about the one RRset, whose
+    comment it becomes unless ``keeps_comment``.
+    """
 
     zone: str
     drafts: Sequence[Draft]
     comment: str | None = None
     rrset_comment: str | None = None
+    keeps_comment: bool = True
     precondition: Precondition | None = None
 
     def prepare(self, access: Access, request: Request) -> Prepared:
@@ -90,7 +95,7 @@ class ChangeSet:
         Raises:
             DnsorchError: the change set is wrong, not allowed, or conflicts.
         """
-        zone = zones.get_for_write(access, self.zone)
+        zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
         request.zone = zone.name
         request.comment = self.comment
         operations = drafts.read(self.drafts, zone.name)
@@ -101,7 +106,7 @@ class ChangeSet:
             expected = self.precondition.expect(locked, only.key)
             operations = [replace(only, expected=expected)]
         prepared = Prepared(locked, build(locked, operations))
-        if self.rrset_comment is not None:
+        if not self.keeps_comment:
             prepared.rrset_comments[operations[0].key] = self.rrset_comment
         return prepared
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db import transaction
 
@@ -32,8 +33,7 @@ def cancel(access: Access, request: Request) -> None:
     zone = _zone(access, request)
     if request.status not in CANCELLABLE or zone is None:
         raise IllegalTransition(
-            f"a request that is {request.status} cannot be cancelled",
-            extra={"request_id": str(request.pk)},
+            f"a request that is {request.status} cannot be cancelled"
         )
     withdrawal.cancel(zone, request.pk, access.owner)
 
@@ -53,7 +53,7 @@ def hurry(access: Access, request: Request) -> None:
         lanes.hurry(zone.pk)
         entry = Entry(Step.ENQUEUED, f"tried again now: asked for by {access.owner}")
         timeline.append([request.pk], entry)
-    wake.publish(wake.DELIVER, zone.pk)
+        transaction.on_commit(partial(wake.publish, wake.DELIVER, zone.pk))
 
 
 def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) -> Answer:
@@ -80,8 +80,7 @@ def not_retryable(request: Request) -> IllegalTransition:
     """Return the refusal of a retry."""
     return IllegalTransition(
         f"a request that is {request.status} cannot be retried; "
-        "one that is queued or failed can",
-        extra={"request_id": str(request.pk)},
+        "one that is queued or failed can"
     )
 
 

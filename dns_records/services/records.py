@@ -204,8 +204,10 @@ def find_zone(access: Access, name: str, zone: str | None) -> Zone:
         ZoneNotFound: there is none, or it is not theirs to see.
     """
     if zone:
-        return zones.get_for_write(access, zone)
-    return zones.for_name(access, names.absolute_name(name))
+        return drafts.placed("/zone", lambda: zones.get_for_write(access, zone))
+    return drafts.placed(
+        "/name", lambda: zones.for_name(access, names.absolute_name(name))
+    )
 
 
 def note(request: Request, locked: Locked, record: Record, key: Key) -> None:

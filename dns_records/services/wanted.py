@@ -73,7 +73,7 @@ def lock(zone: Zone, names: Collection[str]) -> Locked:
 def write(
     locked: Locked,
     images: Mapping[Key, Image | None],
-    comments: Mapping[Key, str] | None = None,
+    comments: Mapping[Key, str | None] | None = None,
 ) -> None:
     """Make ``images`` the wanted state of their RRsets, in few statements.
 
@@ -113,7 +113,9 @@ def write(
     _write_counters(locked, {key.name for key in images})
 
 
-def _other_comment(locked: Locked, key: Key, comments: Mapping[Key, str]) -> bool:
+def _other_comment(
+    locked: Locked, key: Key, comments: Mapping[Key, str | None]
+) -> bool:
     """Say whether the comment of the RRset or of one of its records changes."""
     row = locked.rrsets[key]
     hints = (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from dns_records import names
+from dns_records import drafts, names
 from dns_records.models import Backend, Zone
 from dns_records.services import outcomes, zones
 from dnsorch.exceptions import Forbidden, Invalid, Reason
@@ -37,7 +37,8 @@ def register(
         Invalid: the name is none, the backend unknown, the policy impossible.
     """
     _check_unlimited(access)
-    name = names.zone_name(fields["name"])
+    name = drafts.placed("/name", lambda: names.zone_name(fields["name"]))
+    request.zone = name
     zone = zones.register(name=name, **_model_fields(fields))
     _done(origin, request, zone, f"{name} registered")
 

@@ -6,13 +6,15 @@ is refused before a service sees it gets its row in the tracker here.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -31,6 +33,7 @@ from requests_tracker.services.lifecycle import Origin
 
 # The statuses of a write that was rejected; any other was not one, or may succeed.
 REJECTIONS = frozenset({400, 403, 404, 409, 412, 415, 422})
+KEY_IS = "1 to 255 visible ASCII characters"
 # While it waits, a request holds a thread of the server: only some may.
 _waiting = threading.BoundedSemaphore(max(1, settings.DNSORCH_WAIT_SLOTS))
 
@@ -74,12 +77,12 @@ def _sentence(reasons: tuple[Reason, ...], detail: str) -> str:
 class TrackedView(APIView):
     """A view whose writes are tracked."""
 
-    #: What a request that never reached a service asked for, by HTTP method.
-    default_actions = {
-        "POST": "create",
-        "PUT": "update",
-        "PATCH": "update",
-        "DELETE": "delete",
+    #: What a request that never reached a service asked for, by the view's action.
+    tracked_actions: ClassVar[Mapping[str, str]] = {
+        "create": "create",
+        "update": "update",
+        "partial_update": "update",
+        "destroy": "delete",
     }
 
     @property
@@ -100,6 +103,8 @@ class TrackedView(APIView):
     def origin(self, action: str, **fields: Any) -> Origin:
         """Return who asks for ``action`` and how they call it."""
         request: Any = self.request
+        if "idempotency_key" not in fields:
+            fields["idempotency_key"] = idempotency_key(request)
         given = {
             "requester": self.access.owner,
             "source": self.access.source,
@@ -108,9 +113,17 @@ class TrackedView(APIView):
             "correlation_id": request.correlation_id,
             "traceparent": request.traceparent,
             "received_at": request.received_at,
-            "idempotency_key": idempotency_key(request),
         }
         return Origin(**{**given, **fields})
+
+    def refuse_dry_run(self) -> None:
+        """Refuse to plan what has no plan, rather than to do it.
+
+        Raises:
+            Invalid: the caller wants to see a plan.
+        """
+        if self.dry_run:
+            raise Invalid("dry_run: only changes of DNS records can be planned")
 
     def answer(
         self, answer: Answer, body: Callable[[UUID], dict[str, Any]] | None = None
@@ -139,33 +152,36 @@ class TrackedView(APIView):
         content = None if status == 204 else data
         return Response(content, status, headers=headers, content_type=content_type)
 
+    def reject(self, error: DnsorchError, origin: Origin) -> Answer:
+        """Track a write that is refused beside the services; return the problem.
+
+        ``origin`` has no idempotency key: nobody knows what it stands for, or it
+        stands for something else already.
+        """
+
+        def perform(row: Request) -> None:
+            raise error
+
+        doorway = Doorway(render=_never, render_error=render_error)
+        return acceptance.run(origin, operation=None, perform=perform, doorway=doorway)
+
     def handle_exception(self, exc: Exception) -> Response:
         """Answer with the problem, and track a write that no service has seen."""
         error = errors.translate(exc)
-        request: Any = self.request
-        tracked = (
-            request.method in self.default_actions
-            and isinstance(request.auth, Access)
-            and error.status in REJECTIONS
-            and not error.retryable
-            and "request_id" not in error.extra
-            and request.query_params.get("dry_run") != "true"
-        )
-        if not tracked:
+        asked = self.tracked_actions.get(getattr(self, "action", None) or "")
+        if asked is None or not self._is_rejection(error):
             return super().handle_exception(exc)
+        try:
+            answer = self.reject(error, self.origin(asked, idempotency_key=""))
+        except DatabaseError as failure:
+            return super().handle_exception(failure)
+        return self.answer(answer)
 
-        def refuse(row: Request) -> None:
-            raise error
-
-        return self.answer(
-            acceptance.run(
-                # Its key, if it has one, is not used up: nobody knows for what.
-                self.origin(self.default_actions[request.method], idempotency_key=""),
-                operation=None,
-                perform=refuse,
-                doorway=Doorway(render=_never, render_error=render_error),
-            )
-        )
+    def _is_rejection(self, error: DnsorchError) -> bool:
+        known = isinstance(self.request.auth, Access)
+        planned = self.request.query_params.get("dry_run") == "true"
+        final = error.status in REJECTIONS and not error.retryable
+        return known and final and not planned
 
 
 def _never(request: Request) -> Answer:
@@ -193,20 +209,21 @@ def idempotency_key(request: HttpRequest) -> str:
     text = request.headers.get("Idempotency-Key")
     if text is None:
         return ""
-    return checked_key(text, "the header Idempotency-Key")
+    key = read_key(text)
+    if key is None:
+        raise Invalid(f"the header Idempotency-Key: expected {KEY_IS}")
+    return key
 
 
-def checked_key(text: str, what: str) -> str:
-    """Return an idempotency key; a structured-field string (RFC 8941) is unquoted.
+def read_key(text: str) -> str | None:
+    """Return the idempotency key that ``text`` is, None if it is none.
 
-    Raises:
-        Invalid: it is not 1 to 255 visible ASCII characters.
+    A string of a structured field (RFC 8941 section 3.3.3) is unquoted.
     """
     if len(text) >= 2 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if not 1 <= len(text) <= 255 or not all("!" <= each <= "~" for each in text):
-        raise Invalid(f"{what}: expected 1 to 255 visible ASCII characters")
-    return text
+        text = re.sub(r'\\(["\\])', r"\1", text[1:-1])
+    visible = all("!" <= each <= "~" for each in text)
+    return text if visible and 1 <= len(text) <= 255 else None
 
 
 def wait(request_id: UUID, seconds: float) -> tuple[bool, bool]:

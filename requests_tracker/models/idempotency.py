@@ -14,8 +14,8 @@ class IdempotencyKey(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    owner = models.CharField(max_length=100)
-    key = models.CharField(max_length=255)
+    owner = models.CharField(max_length=255)
+    key = models.CharField(max_length=260)
     fingerprint = models.CharField(max_length=64)
     request = models.ForeignKey(
         Request, null=True, on_delete=models.CASCADE, related_name="+"

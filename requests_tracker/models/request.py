@@ -65,7 +65,7 @@ class Request(models.Model):
     source = models.CharField(max_length=10, choices=Source.choices)
     api_version = models.CharField(max_length=10)
     action = models.CharField(max_length=20)
-    requester = models.CharField(max_length=100)
+    requester = models.CharField(max_length=255)
     on_behalf_of = models.CharField(max_length=255, blank=True)
     zone = models.CharField(max_length=1024, blank=True)
     # Of a request about one record or RRset; a change set of many leaves them empty.
@@ -74,7 +74,8 @@ class Request(models.Model):
     value = models.TextField(blank=True)
     ttl = models.BigIntegerField(null=True, blank=True)
     comment = models.TextField(null=True, blank=True)
-    idempotency_key = models.CharField(max_length=255, blank=True)
+    # A batch adds its item's number to a key of 255 characters.
+    idempotency_key = models.CharField(max_length=260, blank=True)
     correlation_id = models.CharField(max_length=128)
     traceparent = models.CharField(max_length=128, blank=True)
     received_at = models.DateTimeField()

@@ -82,7 +82,9 @@ def _run_once(
             logger.info("request rejected", code=error.code, **request.log_context())
         else:
             answer = doorway.render(request)
-            logger.info("request accepted", **request.log_context())
+            # What is done to another request makes no row of its own.
+            about = request.log_context() | {"request_id": str(answer.request_id)}
+            logger.info("request accepted", **about)
         if key:
             idempotency.settle(key, answer)
         return answer

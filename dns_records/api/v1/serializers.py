@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from dns_records.api.schemas import (
+    RoundTripSerializer,
     TTLField,
     WarningSchema,
     comment_field,
@@ -40,8 +40,10 @@ class RecordCreate(StrictSerializer):
     comment = comment_field()
 
 
-class RecordUpdate(StrictSerializer):
+class RecordUpdate(RoundTripSerializer):
     """What may change of a record; what cannot may be sent back as it is."""
+
+    volatile = frozenset({"status", "updated_at"})
 
     value = value_field(required=False)
     ttl = TTLField(required=False)
@@ -54,11 +56,6 @@ class RecordUpdate(StrictSerializer):
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
     links = serializers.DictField(read_only=True)
-
-    def current(self) -> Mapping[str, Any] | None:
-        """Return the record as a GET shows it."""
-        shown: Mapping[str, Any] | None = self.context.get("current")
-        return shown
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse an update of nothing.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError
@@ -22,7 +24,7 @@ from dns_records.api.v1 import accepted
 from dns_records.api.v1.serializers import RecordCreate
 from dns_records.api.v2.serializers import ChangesetBody, drafts
 from dns_records.api.writes import ChangingView
-from dns_records.models import Zone
+from dns_records.models import Record, Zone
 from dns_records.services import changes
 from dns_records.services.changes import ChangeSet, Submission
 from dns_records.services.records import (
@@ -33,8 +35,13 @@ from dns_records.services.records import (
 )
 from dnsorch.api import errors, trace
 from dnsorch.api.serializers import StrictSerializer
-from dnsorch.exceptions import DnsorchError, Invalid, Reason
-from requests_tracker.api.tracking import checked_key, idempotency_key, validated
+from dnsorch.exceptions import DnsorchError, IdempotencyKeyReused, Invalid, Reason
+from requests_tracker.api.tracking import (
+    KEY_IS,
+    idempotency_key,
+    read_key,
+    validated,
+)
 from requests_tracker.api.v2.views import DOORWAY
 from requests_tracker.models import Source
 from requests_tracker.services.acceptance import Doorway
@@ -112,12 +119,25 @@ class Envelope(StrictSerializer):
     correlation_id = serializers.RegexField(
         r"\A[A-Za-z0-9._-]{1,128}\Z", required=False, allow_null=True
     )
-    traceparent = serializers.CharField(required=False, allow_null=True, max_length=128)
+    # One that is not valid is ignored (W3C Trace Context section 3.2).
+    traceparent = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True
+    )
     on_behalf_of = serializers.CharField(
         required=False, allow_null=True, max_length=255
     )
     changeset = serializers.JSONField(required=False)
     record = serializers.JSONField(required=False)
+
+    def validate_idempotency_key(self, text: str | None) -> str | None:
+        """Refuse what is no key.
+
+        Raises:
+            ValidationError: it has other characters, or too many.
+        """
+        if text is not None and read_key(text) is None:
+            raise serializers.ValidationError(f"expected {KEY_IS}")
+        return text
 
 
 def items(request: HttpRequest) -> list[Any]:
@@ -158,9 +178,11 @@ class Run:
         return [self._one(index, item) for index, item in enumerate(asked)]
 
     def _one(self, index: int, item: Any) -> dict[str, Any]:
-        zone = zone_of(item)
+        zone = ""
         try:
-            if zone in self.blocked:
+            zone = zone_of(item)
+            # Where the zone of what failed is not known, it may be any.
+            if self.blocked & {zone, ""}:
                 raise EarlierItemFailed()
             return self._execute(index, item)
         except (DnsorchError, DatabaseError) as error:
@@ -189,13 +211,16 @@ class Run:
             plan = changes.dry_run(read, access=self.view.access, origin=origin)
             return {"status": 200, "body": plan, "replayed": False}
         doorway: Doorway = accepted.DOORWAY if is_record else DOORWAY
-        answer = changes.submit(
-            read,
-            access=self.view.access,
-            origin=origin,
-            operation=asked if is_record else {"changeset": asked},
-            doorway=doorway,
-        )
+        try:
+            answer = changes.submit(
+                read,
+                access=self.view.access,
+                origin=origin,
+                operation=asked if is_record else {"changeset": asked},
+                doorway=doorway,
+            )
+        except IdempotencyKeyReused as error:
+            answer = self.view.reject(error, replace(origin, idempotency_key=""))
         return {
             "status": answer.status,
             "body": answer.body,
@@ -212,7 +237,7 @@ class Run:
         fields = {"api_version": "v1" if is_record else "v2"}
         key = envelope.get("idempotency_key")
         if isinstance(key, str):
-            fields["idempotency_key"] = checked_key(key, "idempotency_key")
+            fields["idempotency_key"] = read_key(key) or ""
         else:
             fields["idempotency_key"] = f"{self.key}/{index}" if self.key else ""
         correlation = envelope.get("correlation_id")
@@ -221,8 +246,8 @@ class Run:
         if isinstance(parent := envelope.get("traceparent"), str):
             fields["traceparent"] = trace.traceparent(parent)
         behalf = envelope.get("on_behalf_of")
-        # Only a door of ours may say for whom it stands.
-        trusted = self.view.access.source != Source.REST
+        # Only the consumer, a door of ours, may say for whom it stands.
+        trusted = self.view.access.source == Source.KAFKA
         if trusted and isinstance(behalf, str):
             fields["on_behalf_of"] = behalf[:255]
         return fields
@@ -296,6 +321,8 @@ def zone_of(item: Any) -> str:
     asked = item.get("changeset", item.get("record"))
     if not isinstance(asked, dict):
         return ""
+    if "id" in asked:
+        return zone_of_record(asked["id"])
     try:
         if isinstance(asked.get("zone"), str):
             return names.zone_name(asked["zone"])
@@ -304,3 +331,13 @@ def zone_of(item: Any) -> str:
         return ""
     held = Zone.objects.filter(name__in=suffixes).values_list("name", flat=True)
     return max(held, key=len, default="")
+
+
+def zone_of_record(given: Any) -> str:
+    """Return the zone of the record that has an id, "" if there is none."""
+    try:
+        record_id = UUID(str(given))
+    except ValueError:
+        return ""
+    held = Record.objects.filter(pk=record_id)
+    return held.values_list("rrset__zone__name", flat=True).first() or ""

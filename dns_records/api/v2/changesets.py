@@ -22,7 +22,7 @@ from requests_tracker.api.v2.views import DOORWAY, body
 class ChangesetViewSet(ChangingView, viewsets.GenericViewSet[Any]):
     """Atomic change sets."""
 
-    default_actions = {"POST": "changeset"}
+    tracked_actions = {"create": "changeset", "batch": "batch"}
 
     @extend_schema(
         request=ChangesetBody,

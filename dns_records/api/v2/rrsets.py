@@ -14,7 +14,7 @@ from dns_records.api import schemas
 from dns_records.api.v2.serializers import RRsetBody, RRsetFilter, RRsetSchema
 from dns_records.api.writes import ChangingView, etag, precondition
 from dns_records.drafts import Draft
-from dns_records.models import RRset
+from dns_records.models import RRset, Zone
 from dns_records.services import zones
 from dns_records.services.changes import ChangeSet
 from dnsorch.api.paging import CursorPagination
@@ -47,7 +47,7 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
 
     queryset = RRset.objects.none()
     pagination_class = CursorPagination
-    default_actions = {"PUT": "put", "DELETE": "delete"}
+    tracked_actions = {"update": "put", "destroy": "delete"}
 
     @extend_schema(
         parameters=[WHICH[0], *filters.parameters(RRsetFilter)],
@@ -92,7 +92,8 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
         asked = request.data
 
         def read() -> ChangeSet:
-            context = {"current": self._current(zone, name, rtype)}
+            found = zones.get(self.access, names.zone_name(zone))
+            context = {"current": _shown(found, name, rtype)}
             wanted = validated(RRsetBody, asked, context=context)
             draft = Draft(
                 action="put",
@@ -102,9 +103,10 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
                 records=tuple(wanted["records"]),
             )
             return ChangeSet(
-                zone=zone,
+                zone=found.name,
                 drafts=[draft],
                 rrset_comment=wanted.get("comment"),
+                keeps_comment="comment" not in wanted,
                 precondition=precondition(request),
             )
 
@@ -136,9 +138,10 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
         found = zones.get(self.access, names.zone_name(zone))
         return selectors.rrsets.get(found, name, rtype)
 
-    def _current(self, zone: str, name: str, rtype: str) -> dict[str, Any] | None:
-        """Return the RRset as a GET shows it, None if it is absent."""
-        try:
-            return selectors.rrsets.body(self._get(zone, name, rtype))
-        except NotFound:
-            return None
+
+def _shown(zone: Zone, name: str, rtype: str) -> dict[str, Any] | None:
+    """Return the RRset as a GET shows it, None if it is absent."""
+    try:
+        return selectors.rrsets.body(selectors.rrsets.get(zone, name, rtype))
+    except NotFound:
+        return None

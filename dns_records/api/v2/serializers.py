@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from dns_records.api.schemas import (
     ImageBody,
+    RoundTripSerializer,
     TTLField,
     comment_field,
     name_field,
@@ -85,8 +86,10 @@ class RRsetFilter(StrictSerializer):
     status = serializers.ChoiceField(choices=["pending", "live"], required=False)
 
 
-class RRsetBody(StrictSerializer):
+class RRsetBody(RoundTripSerializer):
     """One RRset written whole; what cannot change may be sent back as it is."""
+
+    volatile = frozenset({"status", "version", "updated_at"})
 
     ttl = TTLField(required=False)
     records = serializers.ListField(child=value_field(), allow_empty=False)
@@ -98,11 +101,6 @@ class RRsetBody(StrictSerializer):
     version = serializers.IntegerField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
     links = serializers.DictField(read_only=True)
-
-    def current(self) -> Mapping[str, Any] | None:
-        """Return the RRset as a GET shows it."""
-        shown: Mapping[str, Any] | None = self.context.get("current")
-        return shown
 
 
 class RRsetSchema(serializers.Serializer[object]):
@@ -164,8 +162,10 @@ class ZoneCreate(ZoneFields):
     name = name_field()
 
 
-class ZoneUpdate(ZoneFields):
+class ZoneUpdate(ZoneFields, RoundTripSerializer):
     """A zone to be changed; what cannot change may be sent back as it is."""
+
+    volatile = frozenset({"serial", "counts", "lane", "request_id"})
 
     backend = serializers.CharField(max_length=100, required=False)
     name = serializers.CharField(read_only=True)
@@ -173,11 +173,7 @@ class ZoneUpdate(ZoneFields):
     counts = serializers.DictField(read_only=True)
     lane = serializers.DictField(read_only=True)
     links = serializers.DictField(read_only=True)
-
-    def current(self) -> Mapping[str, Any] | None:
-        """Return the zone as a GET shows it."""
-        shown: Mapping[str, Any] | None = self.context.get("current")
-        return shown
+    request_id = serializers.CharField(read_only=True)
 
 
 class VerifySchema(serializers.Serializer[object]):
@@ -202,3 +198,9 @@ class ZoneSchema(serializers.Serializer[object]):
     counts = serializers.DictField(child=serializers.IntegerField())
     lane = serializers.DictField()
     links = serializers.DictField(child=serializers.CharField())
+
+
+class WrittenZoneSchema(ZoneSchema):
+    """A zone after a write, and the request that it was."""
+
+    request_id = serializers.UUIDField()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,12 +13,23 @@ from rest_framework.response import Response
 
 from dns_records import names, selectors
 from dns_records.api import schemas
-from dns_records.api.v2.serializers import ZoneCreate, ZoneSchema, ZoneUpdate
+from dns_records.api.v2.serializers import (
+    WrittenZoneSchema,
+    ZoneCreate,
+    ZoneSchema,
+    ZoneUpdate,
+)
 from dns_records.models import Zone
 from dns_records.services import zone_requests, zones
 from dnsorch.api.paging import CursorPagination
 from dnsorch.api.schema import problems
-from requests_tracker.api.tracking import TrackedView, flag, render_error, validated
+from requests_tracker.api.tracking import (
+    TrackedView,
+    flag,
+    location,
+    render_error,
+    validated,
+)
 from requests_tracker.models import Request
 from requests_tracker.services import acceptance
 from requests_tracker.services.acceptance import Doorway
@@ -34,6 +44,11 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
     lookup_field = "name"
     lookup_url_kwarg = "zone"
     lookup_value_regex = "[^/]+"
+    tracked_actions = {
+        "create": "register",
+        "partial_update": "change_zone",
+        "destroy": "forget_zone",
+    }
 
     @extend_schema(responses={200: ZoneSchema(many=True)})
     def list(self, request: HttpRequest) -> Response:
@@ -49,7 +64,7 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
     @extend_schema(
         request=ZoneCreate,
         parameters=[schemas.IDEMPOTENCY],
-        responses={201: ZoneSchema, **problems(409, 422)},
+        responses={201: WrittenZoneSchema, **problems(409, 422)},
     )
     def create(self, request: HttpRequest) -> Response:
         """Register a zone on a backend."""
@@ -64,7 +79,7 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
     @extend_schema(
         request=ZoneUpdate,
         parameters=[schemas.IDEMPOTENCY],
-        responses={200: ZoneSchema, **problems(404, 409, 422)},
+        responses={200: WrittenZoneSchema, **problems(404, 409, 422)},
     )
     def partial_update(self, request: HttpRequest, zone: str) -> Response:
         """Change how a zone is provisioned and verified."""
@@ -97,7 +112,8 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
             origin = self.origin("forget_zone")
             zone_requests.forget(self.access, origin, row, found, force=force)
 
-        return self._run("forget_zone", {"zone": zone}, perform, 204)
+        asked = {"zone": zone, "force": request.query_params.get("force")}
+        return self._run("forget_zone", asked, perform, 204)
 
     def _run(
         self,
@@ -106,11 +122,18 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
         perform: Callable[[Request], None],
         status: int,
     ) -> Response:
-        """Perform a tracked request about a zone and answer with the zone."""
+        """Perform a tracked request about a zone and answer with the zone.
+
+        ``Location`` is the request, but where the zone is new: there it is the zone
+        (RFC 9110 section 10.2.2).
+        """
+        self.refuse_dry_run()
 
         def render(row: Request) -> Answer:
-            where = f"/api/v2/zones/{quote(row.zone)}/" if status == 201 else ""
-            body = self._body(row.zone) if status != 204 else {}
+            if status == 204:
+                return Answer(status, {}, location(row), row.pk)
+            body = self._body(row.zone) | {"request_id": str(row.pk)}
+            where = body["links"]["self"] if status == 201 else location(row)
             return Answer(status, body, where, row.pk)
 
         return self.answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,15 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from dns_records import selectors
+from dns_records.api.schemas import IDEMPOTENCY, WAIT
 from dns_records.services import operations
 from dnsorch.api.schema import problems
+from dnsorch.tokens.access import Access
 from requests_tracker import selectors as tracker
 from requests_tracker.api import filters, schemas, views
 from requests_tracker.api.tracking import TrackedView, location, render_error
 from requests_tracker.models import Request
+from requests_tracker.services import acceptance
 from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.status import Status
@@ -46,6 +50,7 @@ class RequestViewSet(TrackedView, views.RequestReads):
     """Follow requests, cancel them, try them again."""
 
     filters = filters.RequestFilterV2
+    tracked_actions = {"cancel": "cancel", "retry": "retry"}
 
     def bodies(self, requests: list[Request]) -> list[dict[str, Any]]:
         """Return requests as v2 shows them."""
@@ -63,16 +68,18 @@ class RequestViewSet(TrackedView, views.RequestReads):
         )
 
     @extend_schema(
-        request=None, responses={200: schemas.RequestV2, **problems(404, 409)}
+        request=None,
+        parameters=[IDEMPOTENCY],
+        responses={200: schemas.RequestV2, **problems(404, 409, 422)},
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: HttpRequest, pk: UUID) -> Response:
         """Cancel a request that is not on its way yet."""
-        operations.cancel(self.access, tracker.requests.get(self.access, pk))
-        return Response(body(pk))
+        return self._act("cancel", pk, operations.cancel, 200)
 
     @extend_schema(
         request=None,
+        parameters=[IDEMPOTENCY, WAIT],
         responses={
             200: schemas.RequestV2,
             202: schemas.RequestV2,
@@ -83,9 +90,38 @@ class RequestViewSet(TrackedView, views.RequestReads):
     def retry(self, request: HttpRequest, pk: UUID) -> Response:
         """Try a queued request now, or ask anew for what a failed one asked for."""
         found = tracker.requests.get(self.access, pk)
-        if found.status == Status.QUEUED:
-            operations.hurry(self.access, found)
-            answer = Answer(202, body(pk), location(found), pk)
-        else:
-            answer = operations.retry(self.access, self.origin("retry"), found, DOORWAY)
+        if found.status != Status.FAILED:
+            return self._act("retry", pk, operations.hurry, 202)
+        self.refuse_dry_run()
+        answer = operations.retry(self.access, self.origin("retry"), found, DOORWAY)
+        return self.answer(answer, body)
+
+    def _act(
+        self,
+        name: str,
+        pk: UUID,
+        act: Callable[[Access, Request], None],
+        status: int,
+    ) -> Response:
+        """Do something to a request, once for an idempotency key; answer with it.
+
+        No other request is made of it, unless it is rejected.
+        """
+        self.refuse_dry_run()
+
+        def perform(row: Request) -> None:
+            found = tracker.requests.get(self.access, pk)
+            row.zone, row.name, row.type = found.zone, found.name, found.type
+            act(self.access, found)
+
+        def render_acted(row: Request) -> Answer:
+            where = f"/api/v2/requests/{pk}/"
+            return Answer(status, body(pk), where, pk)
+
+        answer = acceptance.run(
+            self.origin(name),
+            operation={"action": name, "request": str(pk)},
+            perform=perform,
+            doorway=Doorway(render=render_acted, render_error=render_error),
+        )
         return self.answer(answer, body)

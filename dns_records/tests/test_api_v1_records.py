@@ -1,0 +1,484 @@
+"""/api/v1/dns-records/: one record at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from dns_records.models import Record, RRset, Zone
+from dns_records.tests import world
+from dns_records.tests.callers import (
+    CHANGESETS,
+    RECORDS,
+    assert_rejected,
+    caller,
+    change,
+    changeset,
+    deliver,
+    pointers,
+    record,
+    the_request,
+)
+from requests_tracker.models import Request
+
+WWW = ("www.example.test.", "A")
+
+
+@pytest.fixture
+def api(zone: Zone) -> APIClient:
+    """A client that may do all, with the zone there."""
+    return caller()
+
+
+def made(api: APIClient, **fields: Any) -> dict[str, Any]:
+    """Create a record and return it."""
+    answer = api.post(RECORDS, record(**fields))
+    assert answer.status_code == 202, answer.json()
+    shown: dict[str, Any] = answer.json()["record"]
+    return shown
+
+
+def at(shown: dict[str, Any]) -> str:
+    """Return the URL of a record."""
+    where: str = shown["links"]["self"]
+    return where
+
+
+def test_create(api: APIClient, zone: Zone) -> None:
+    answer = api.post(RECORDS, record(ttl=600, comment="the site"))
+    row, body = the_request(), answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == f"/api/v1/requests/{row.pk}/"
+    assert answer.headers["X-Tracker-Request"] == str(row.pk)
+    shown = body.pop("record")
+    assert body == {
+        "request_id": str(row.pk),
+        "status": "queued",
+        "warnings": [],
+        "error": None,
+        "links": {
+            "request": f"/api/v1/requests/{row.pk}/",
+            "record": f"/api/v1/dns-records/{shown['id']}/",
+        },
+    }
+    assert shown == {
+        "id": str(Record.objects.get().pk),
+        "zone": "example.test.",
+        "name": "www.example.test.",
+        "type": "A",
+        "value": "192.0.2.1",
+        "ttl": 600,
+        "status": "pending",
+        "comment": "the site",
+        "created_at": shown["created_at"],
+        "updated_at": shown["updated_at"],
+        "links": {"self": f"/api/v1/dns-records/{shown['id']}/"},
+    }
+    assert (row.action, row.source, row.api_version) == ("create", "rest", "v1")
+    assert world.wanted(zone) == {WWW: (600, ("192.0.2.1",))}
+
+
+def test_a_created_record_can_be_read_and_goes_live(api: APIClient, zone: Zone) -> None:
+    shown = made(api)
+    answer = api.get(at(shown))
+    assert (answer.status_code, answer.json()) == (200, shown)
+    assert answer.headers["ETag"] == '"1"'
+    deliver(zone)
+    assert api.get(at(shown)).json() == {**shown, "status": "live"}
+    assert world.served(zone) == {WWW: (300, ("192.0.2.1",))}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"name": "WWW.Example.TEST"}, "www.example.test."),
+        ({"name": "bücher.example.test"}, "xn--bcher-kva.example.test."),
+        ({"name": "xn--bcher-kva.example.test."}, "xn--bcher-kva.example.test."),
+        ({"name": "www", "zone": "example.test"}, "www.example.test."),
+        ({"name": "www", "zone": "EXAMPLE.test."}, "www.example.test."),
+        ({"name": "@", "zone": "example.test."}, "example.test."),
+        ({"name": "example.test", "zone": "example.test."}, "example.test."),
+        ({"name": "a.example.test", "zone": "example.test."}, "a.example.test."),
+        (
+            {"name": "a.example.org", "zone": "example.test."},
+            "a.example.org.example.test.",
+        ),
+    ],
+)
+def test_names_in_any_form_come_out_canonical(
+    api: APIClient, given: dict[str, str], expected: str
+) -> None:
+    assert made(api, **given)["name"] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "pointer"),
+    [
+        ({"name": "@"}, "invalid_name", "/name"),
+        ({"name": "a..example.test"}, "invalid_name", "/name"),
+        ({"name": "a b.example.test"}, "invalid_name", "/name"),
+        (
+            {"name": "www.example.org.", "zone": "example.test."},
+            "out_of_zone",
+            "/name",
+        ),
+        ({"name": "_dnsorch.example.test."}, "reserved_name", "/name"),
+        ({"name": "x._dnsorch", "zone": "example.test"}, "reserved_name", "/name"),
+        ({"zone": "a..b"}, "invalid_name", "/zone"),
+        ({"type": "SPF"}, "unsupported_type", "/type"),
+        ({"value": "192.0.2.256"}, "invalid_rdata", "/value"),
+        ({"type": "CNAME", "value": "other"}, "name_not_absolute", "/value"),
+        ({"type": "MX", "value": "10 mail"}, "name_not_absolute", "/value"),
+        ({"ttl": -1}, "invalid", "/ttl"),
+        ({"ttl": 2**31}, "invalid", "/ttl"),
+        ({"ttl": "300"}, "invalid", "/ttl"),
+        ({"ttl": True}, "invalid", "/ttl"),
+        ({"value": 1}, "invalid", "/value"),
+        ({"colour": "red"}, "invalid", "/colour"),
+        ({"comment": "x" * 1001}, "invalid", "/comment"),
+        ({"type": "CNAME", "value": "a.test.", "name": "example.test."}, None, ""),
+    ],
+)
+def test_what_is_wrong_by_itself_is_400_and_says_where(
+    api: APIClient, given: dict[str, Any], code: str | None, pointer: str
+) -> None:
+    answer = api.post(RECORDS, record(**given))
+    row = assert_rejected(answer, 400, code or "cname_at_apex")
+    assert [where for where, _ in pointers(answer)] == [pointer]
+    assert (row.action, row.requester) == ("create", "team-web")
+    assert not RRset.objects.exists()
+
+
+def test_all_that_is_wrong_is_said_at_once(api: APIClient) -> None:
+    body = {"name": "a..b", "type": "A", "value": "x", "zone": "example.test."}
+    answer = api.post(RECORDS, body)
+    assert_rejected(answer, 400, "invalid")
+    assert pointers(answer) == [
+        ("/name", "invalid_name"),
+        ("/value", "invalid_rdata"),
+    ]
+    assert pointers(api.post(RECORDS, {"ttl": "x", "b": 1})) == [
+        ("/name", "required"),
+        ("/type", "required"),
+        ("/value", "required"),
+        ("/ttl", "invalid_type"),
+        ("/b", "unknown_field"),
+    ]
+
+
+def test_the_zone_is_the_longest_registered_suffix(api: APIClient) -> None:
+    world.make_zone("sub.example.test.")
+    assert made(api, name="www.sub.example.test.")["zone"] == "sub.example.test."
+    assert made(api, name="sub.example.test.")["zone"] == "sub.example.test."
+    assert made(api, name="xsub.example.test.")["zone"] == "example.test."
+    given = made(api, name="a.sub.example.test.", zone="example.test")
+    assert given["zone"] == "example.test."
+
+
+@pytest.mark.parametrize("given", [{"name": "www.example.org."}, {"zone": "b.test."}])
+def test_a_name_in_no_registered_zone_is_404(
+    api: APIClient, given: dict[str, str]
+) -> None:
+    assert_rejected(api.post(RECORDS, record(**given)), 404, "zone_not_found")
+
+
+def test_the_ttl_is_that_of_the_rrset_else_of_the_zone(api: APIClient) -> None:
+    Zone.objects.update(default_ttl=1234)
+    assert made(api)["ttl"] == 1234
+    assert made(api, value="192.0.2.2", ttl=60)["ttl"] == 60
+    assert made(api, value="192.0.2.3")["ttl"] == 60
+    assert made(api, value="192.0.2.4", ttl=None)["ttl"] == 60
+
+
+def test_setting_the_ttl_sets_that_of_the_siblings_and_warns(
+    api: APIClient, zone: Zone
+) -> None:
+    first = made(api, ttl=300)
+    answer = api.post(RECORDS, record(value="192.0.2.2", ttl=60))
+    (warning,) = answer.json()["warnings"]
+    assert (warning["code"], warning["pointer"]) == ("ttl_shared", "/ttl")
+    assert api.get(at(first)).json()["ttl"] == 60
+    changed = api.patch(at(first), {"ttl": 90}).json()
+    assert [each["code"] for each in changed["warnings"]] == ["ttl_shared"]
+    assert world.wanted(zone) == {WWW: (90, ("192.0.2.1", "192.0.2.2"))}
+    assert api.patch(at(first), {"ttl": 90}).json()["warnings"] == []
+
+
+def test_the_same_record_again_is_a_conflict(api: APIClient, zone: Zone) -> None:
+    made(api, type="AAAA", value="2001:db8::1")
+    again = record("WWW.example.test", type="aaaa", value="2001:DB8:0::1")
+    row = assert_rejected(api.post(RECORDS, again), 409, "record_exists")
+    assert (row.zone, row.name, row.type) == (
+        "example.test.",
+        "www.example.test.",
+        "AAAA",
+    )
+    assert Record.objects.count() == 1
+
+
+def test_a_cname_beside_other_types_is_a_conflict(api: APIClient) -> None:
+    made(api)
+    alias = record(type="CNAME", value="a.example.test.")
+    assert_rejected(api.post(RECORDS, alias), 409, "cname_conflict")
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_an_update_keeps_the_id(api: APIClient, zone: Zone, method: str) -> None:
+    shown = made(api, comment="old")
+    send = getattr(api, method)
+    answer = send(at(shown), {"value": "192.0.2.9", "ttl": 60, "comment": "new"})
+    assert answer.status_code == 202
+    new = answer.json()["record"]
+    assert {**new, "updated_at": None} == {
+        **shown,
+        "value": "192.0.2.9",
+        "ttl": 60,
+        "comment": "new",
+        "updated_at": None,
+    }
+    row = Request.objects.order_by("-pk")[0]
+    assert (row.action, row.value, row.ttl) == ("update", "192.0.2.9", 60)
+    deliver(zone)
+    assert world.served(zone) == {WWW: (60, ("192.0.2.9",))}
+    assert api.get(at(shown)).json()["status"] == "live"
+
+
+def test_an_update_leaves_what_it_does_not_name(api: APIClient) -> None:
+    shown = made(api, comment="kept", ttl=60)
+    new = api.patch(at(shown), {"value": "192.0.2.9"}).json()["record"]
+    assert (new["comment"], new["ttl"]) == ("kept", 60)
+    new = api.patch(at(shown), {"comment": None}).json()["record"]
+    assert (new["comment"], new["value"]) == (None, "192.0.2.9")
+
+
+def test_an_update_to_what_is_there_is_a_conflict(api: APIClient) -> None:
+    first = made(api)
+    made(api, value="192.0.2.2")
+    answer = api.patch(at(first), {"value": "192.0.2.2"})
+    assert_rejected(answer, 409, "record_exists")
+
+
+def test_what_was_read_may_be_sent_back(api: APIClient, zone: Zone) -> None:
+    shown = made(api)
+    deliver(zone)  # its status is another one by now
+    answer = api.put(at(shown), {**shown, "ttl": 60})
+    assert (answer.status_code, answer.json()["record"]["ttl"]) == (202, 60)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "00000000-0000-0000-0000-000000000000"),
+        ("zone", "example.org."),
+        ("name", "other.example.test."),
+        ("type", "AAAA"),
+        ("created_at", "2020-01-01T00:00:00Z"),
+        ("links", {}),
+    ],
+)
+def test_what_cannot_change_is_refused(api: APIClient, field: str, value: Any) -> None:
+    shown = made(api)
+    answer = api.put(at(shown), {**shown, field: value, "ttl": 60})
+    assert_rejected(answer, 400, "invalid")
+    assert pointers(answer) == [(f"/{field}", "read_only_field")]
+
+
+@pytest.mark.parametrize("body", [{}, {"ttl": None}, {"value": None}, [], "x", None])
+def test_an_update_of_nothing_is_refused(api: APIClient, body: Any) -> None:
+    shown = made(api)
+    assert_rejected(api.patch(at(shown), body), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer"),
+    [
+        ({"value": "x"}, "invalid_rdata", "/value"),
+        ({"ttl": "x"}, "invalid", "/ttl"),
+        ({"nothing": 1}, "invalid", "/nothing"),
+    ],
+)
+def test_a_wrong_update_says_where(
+    api: APIClient, body: dict[str, Any], code: str, pointer: str
+) -> None:
+    answer = api.patch(at(made(api)), body)
+    assert_rejected(answer, 400, code)
+    assert [where for where, _ in pointers(answer)] == [pointer]
+
+
+def test_delete(api: APIClient, zone: Zone) -> None:
+    shown, other = made(api), made(api, value="192.0.2.2")
+    answer = api.delete(at(shown))
+    body = answer.json()
+    assert (answer.status_code, body["record"], body["warnings"]) == (202, None, [])
+    assert body["links"] == {"request": f"/api/v1/requests/{body['request_id']}/"}
+    gone = api.get(at(shown))
+    assert (gone.status_code, gone.json()["code"]) == (404, "not_found")
+    assert "request_id" not in gone.json()
+    assert_rejected(api.delete(at(shown)), 404, "not_found")
+    assert_rejected(api.patch(at(shown), {"ttl": 60}), 404, "not_found")
+    assert api.get(at(other)).status_code == 200
+    deliver(zone)
+    assert world.served(zone) == {WWW: (300, ("192.0.2.2",))}
+
+
+def test_the_id_is_kept_by_v2_writes_that_keep_the_rdata(api: APIClient) -> None:
+    kept, lost = made(api), made(api, value="192.0.2.2")
+    new = change("replace", "www", "192.0.2.1", "192.0.2.3", ttl=60)
+    assert api.post(CHANGESETS, changeset(new)).status_code == 202
+    shown = api.get(at(kept)).json()
+    assert (shown["value"], shown["ttl"]) == ("192.0.2.1", 60)
+    assert api.get(at(lost)).status_code == 404
+
+
+def test_a_record_of_another_tokens_zone_is_404(api: APIClient) -> None:
+    shown = made(api)
+    other = caller("team-mail", zones=["mail.test."])
+    assert other.get(at(shown)).status_code == 404
+    assert_rejected(other.patch(at(shown), {"ttl": 60}), 404, "not_found")
+    assert_rejected(other.delete(at(shown)), 404, "not_found")
+    assert_rejected(other.post(RECORDS, record()), 404, "zone_not_found")
+    given = other.post(RECORDS, record(zone="example.test."))
+    assert_rejected(given, 404, "zone_not_found")
+    assert other.get(RECORDS).json()["results"] == []
+
+
+def test_list(api: APIClient) -> None:
+    world.make_zone("example.org.")
+    a1 = made(api, name="a.example.test.")
+    a2 = made(api, name="a.example.test.", value="192.0.2.2")
+    b = made(api, name="b.example.test.", type="AAAA", value="2001:db8::1")
+    c = made(api, name="c.example.org.", type="CNAME", value="A.example.test.")
+
+    def found(**query: str) -> list[str]:
+        answer = api.get(RECORDS, query)
+        assert answer.status_code == 200, answer.json()
+        return sorted(each["id"] for each in answer.json()["results"])
+
+    def ids(*shown: dict[str, Any]) -> list[str]:
+        return sorted(each["id"] for each in shown)
+
+    assert found() == ids(a1, a2, b, c)
+    assert found(zone="Example.TEST") == ids(a1, a2, b)
+    assert found(name="A.example.test") == ids(a1, a2)
+    assert found(name="a", zone="example.test") == ids(a1, a2)
+    assert found(name="a") == []
+    assert found(type="aaaa") == ids(b)
+    assert found(value="192.0.2.2") == ids(a2)
+    assert found(value="2001:db8:0:0::1") == ids(b)
+    assert found(value="a.EXAMPLE.test.", type="cname") == ids(c)
+    assert found(search="192.0.2.") == ids(a1, a2)
+    assert found(search="EXAMPLE.ORG") == ids(c)
+    assert found(search="%") == []
+    assert found(zone="example.test", type="A", search=".2.2") == ids(a2)
+    first, second, *others = api.get(RECORDS).json()["results"]
+    # By name and type; within an RRset by id, which has no meaning.
+    assert others == [b, c]
+    assert {first["id"], second["id"]} == {a1["id"], a2["id"]}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"zone": "a..b"},
+        {"name": "a..b"},
+        {"name": ""},
+        {"type": "XXX"},
+        {"value": "\x01"},
+        {"value": "x", "type": "A"},
+        {"search": "x" * 256},
+        {"search": "\0"},
+        {"colour": "red"},
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"limit": "x"},
+        {"cursor": "x"},
+    ],
+)
+def test_a_wrong_filter_is_400(api: APIClient, query: dict[str, str]) -> None:
+    answer = api.get(RECORDS, query)
+    assert answer.status_code == 400
+    assert "request_id" not in answer.json()
+    assert not Request.objects.exists()
+
+
+def test_pages_forward_and_back(api: APIClient) -> None:
+    for name in "abcde":
+        made(api, name=f"{name}.example.test.")
+
+    def page(url: str) -> tuple[str, str | None, str | None]:
+        body = api.get(url).json()
+        shown = "".join(each["name"][0] for each in body["results"])
+        return shown, body["next"], body["previous"]
+
+    first, to_second, before = page(f"{RECORDS}?limit=2&zone=example.test")
+    assert (first, before) == ("ab", None)
+    assert to_second is not None and to_second.startswith("http://testserver/api/v1/")
+    second, to_third, to_first = page(to_second)
+    assert second == "cd"
+    assert to_third and to_first
+    third, after, back = page(to_third)
+    assert (third, after) == ("e", None)
+    assert back and page(back)[0] == "cd"
+    assert page(to_first)[0] == "ab"
+
+
+def test_unknown_records_are_404(api: APIClient) -> None:
+    answer = api.get(f"{RECORDS}{uuid4()}/")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert api.get(f"{RECORDS}x/").status_code == 404
+
+
+def test_if_match(api: APIClient, zone: Zone) -> None:
+    shown = made(api)
+    etag = api.get(at(shown)).headers["ETag"]
+    made(api, value="192.0.2.2")  # the RRset is another one now
+    for send in (api.delete, lambda url, **k: api.patch(url, {"ttl": 60}, **k)):
+        answer = send(at(shown), headers={"If-Match": etag})
+        row = assert_rejected(answer, 412, "precondition_failed")
+        assert row.zone == "example.test."
+        problem = answer.json()
+        assert problem["current"] == {
+            "ttl": 300,
+            "records": ["192.0.2.1", "192.0.2.2"],
+        }
+        assert problem["current_version"] == "2"
+    now = api.get(at(shown)).headers["ETag"]
+    assert now == '"2"'
+    answer = api.patch(at(shown), {"ttl": 60}, headers={"If-Match": f'"x", {now}'})
+    assert answer.status_code == 202
+    assert api.get(at(shown)).headers["ETag"] == '"3"'
+    assert api.delete(at(shown), headers={"If-Match": "*"}).status_code == 202
+
+
+def test_dry_run(api: APIClient, zone: Zone) -> None:
+    shown = made(api)
+    before = Request.objects.count()
+    answer = api.post(f"{RECORDS}?dry_run=true", record(value="192.0.2.2", ttl=60))
+    plan = answer.json()
+    assert answer.status_code == 200
+    assert sorted(plan) == ["changes", "digest", "unsafe", "warnings", "zone"]
+    assert plan["zone"] == "example.test."
+    assert plan["changes"] == [
+        {
+            "name": "www.example.test.",
+            "type": "A",
+            "action": "add",
+            "before": {"ttl": 300, "records": ["192.0.2.1"]},
+            "after": {"ttl": 60, "records": ["192.0.2.1", "192.0.2.2"]},
+        }
+    ]
+    assert [each["code"] for each in plan["warnings"]] == ["ttl_shared"]
+    for send in (
+        api.delete(f"{at(shown)}?dry_run=true"),
+        api.patch(f"{at(shown)}?dry_run=true", {"value": "192.0.2.9"}),
+    ):
+        assert send.status_code == 200
+        assert "X-Tracker-Request" not in send.headers
+    refused = api.post(f"{RECORDS}?dry_run=true", record())
+    assert (refused.status_code, refused.json()["code"]) == (409, "record_exists")
+    assert "request_id" not in refused.json()
+    assert Request.objects.count() == before
+    assert world.wanted(zone) == {WWW: (300, ("192.0.2.1",))}
