@@ -12,7 +12,7 @@ import time
 import structlog
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from dns_records.models import Lane
 
@@ -44,7 +44,7 @@ def publish(task: str, zone_id: int) -> bool:
         return False
     try:
         current_app.send_task(task, args=[zone_id], retry=False)
-    except (OperationalError, OSError) as error:
+    except (KombuError, OSError) as error:
         _paused_until = time.monotonic() + PAUSE_S
         logger.warning("wake-up not published", task=task, error=type(error).__name__)
         return False

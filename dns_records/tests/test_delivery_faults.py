@@ -1,4 +1,4 @@
-"""Lost messages, dead servers, workers that die or sleep: nothing is lost or doubled."""
+"""Lost messages, dead servers, workers that die or sleep: nothing lost or doubled."""
 
 from __future__ import annotations
 

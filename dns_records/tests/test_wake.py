@@ -1,0 +1,93 @@
+"""Wake-ups: hints that cost nobody anything."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+from kombu.exceptions import ConnectionLimitExceeded, OperationalError
+
+from dns_records.models import Lane
+from dns_records.services import wake
+from dns_records.tests.conftest import Broker
+from dns_records.tests.world import add, make_zone
+
+
+class Seconds:
+    """A monotonic clock that a test sets."""
+
+    def __init__(self) -> None:
+        """Start a day after the machine did."""
+        self.now = 86_400.0
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
+    """Put a clock of the test's own into the module."""
+    seconds = Seconds()
+    monkeypatch.setattr(wake, "time", seconds)
+    return seconds
+
+
+def test_a_wake_up_is_published_by_the_name_of_its_task(broker: Broker) -> None:
+    assert wake.publish(wake.VERIFY, 7) is True
+    assert broker.sent == [("dns_records.verify", 7)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("refused"),
+        ConnectionLimitExceeded(10),
+        ConnectionResetError(),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_broker_that_is_down_is_left_alone_for_a_while(
+    broker: Broker, seconds: Seconds, error: Exception
+) -> None:
+    broker.error = error
+    assert wake.publish(wake.DELIVER, 7) is False
+    seconds.now += wake.PAUSE_S - 0.1
+    assert wake.publish(wake.DELIVER, 7) is False
+    assert broker.tries == 1
+    broker.error = None
+    seconds.now += 0.1
+    assert wake.publish(wake.DELIVER, 7) is True
+    assert broker.sent == [(wake.DELIVER, 7)]
+
+
+def test_a_mistake_of_ours_is_not_taken_for_a_broker_that_is_down(
+    broker: Broker,
+) -> None:
+    broker.error = KeyError("no such task")
+    with pytest.raises(KeyError):
+        wake.publish(wake.DELIVER, 7)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_published_before_the_commit_or_without_it(broker: Broker) -> None:
+    zone = make_zone()
+    with transaction.atomic():
+        wake.after_commit(zone.pk)
+        assert broker.sent == []
+    assert broker.sent == [(wake.DELIVER, zone.pk)]
+    Lane.objects.update(dirty=False)
+    with pytest.raises(RuntimeError), transaction.atomic():
+        wake.after_commit(zone.pk)
+        raise RuntimeError
+    assert broker.sent == [(wake.DELIVER, zone.pk)]
+    assert Lane.objects.get().dirty is False
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("refused"), KeyError("ours")])
+def test_a_client_never_hears_of_it(broker: Broker, error: Exception) -> None:
+    make_zone()
+    broker.error = error
+    assert add("a", "192.0.2.1").status == "queued"
+    assert Lane.objects.get().dirty is True
