@@ -294,6 +294,7 @@ def test_stop_survives_a_lost_cancellation(monkeypatch: pytest.MonkeyPatch) -> N
         while polls == 0:
             await asyncio.sleep(0)
         await asyncio.wait_for(server.stop(), 10)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     monkeypatch.setattr(transfer.Follower, "_poll", poll)
     asyncio.run(start_and_stop())
