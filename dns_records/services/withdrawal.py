@@ -22,8 +22,8 @@ from dnsorch.exceptions import DnsorchError, IllegalTransition
 from requests_tracker.models import Request
 from requests_tracker.status import CANCELLABLE
 
-Close = Callable[[Mapping[UUID, DnsorchError]], None]
-"""Closes what is withdrawn, given the requests that no longer fit."""
+Close = Callable[[set[UUID], Mapping[UUID, DnsorchError]], None]
+"""Closes what is withdrawn, and with it the requests that no longer fit."""
 
 UNDECIDED = (ChangeStatus.PENDING, ChangeStatus.SENT)
 
@@ -42,11 +42,13 @@ class _NamesGrew(Exception):
 def fail(zone: Zone, errors: Mapping[UUID, DnsorchError]) -> None:
     """Fail queued requests for good, each with its reason.
 
-    Whatever else is pending on their names is planned anew; in one transaction.
+    Whatever else is pending on their names is planned anew; in one transaction. One
+    that is on its way by now is left alone.
     """
 
-    def close(dependents: Mapping[UUID, DnsorchError]) -> None:
-        outcomes.fail(zone.pk, {**errors, **dependents})
+    def close(gone: set[UUID], dependents: Mapping[UUID, DnsorchError]) -> None:
+        own = {key: error for key, error in errors.items() if key in gone}
+        outcomes.fail(zone.pk, {**own, **dependents})
 
     _retrying(zone, set(errors), close, ChangeStatus.FAILED)
 
@@ -58,9 +60,9 @@ def cancel(zone: Zone, request_id: UUID, by: str) -> None:
         IllegalTransition: it is on its way, or final.
     """
 
-    def close(dependents: Mapping[UUID, DnsorchError]) -> None:
-        state = Request.objects.select_for_update().get(pk=request_id).status
-        if state not in CANCELLABLE:
+    def close(gone: set[UUID], dependents: Mapping[UUID, DnsorchError]) -> None:
+        if not gone:
+            state = Request.objects.values_list("status", flat=True).get(pk=request_id)
             raise IllegalTransition(f"a request that is {state} cannot be cancelled")
         outcomes.cancel(zone.pk, [request_id], by)
         outcomes.fail(zone.pk, dependents)
@@ -88,7 +90,12 @@ def _withdraw(
         raise _NamesGrew
     # A drain that claims one of them meanwhile waits here, then sees new images.
     requests = {change.request_id for change in _undecided(zone, names)} | gone
-    list(Request.objects.select_for_update().filter(pk__in=requests).order_by("pk"))
+    rows = Request.objects.select_for_update().filter(pk__in=requests).order_by("pk")
+    still_here = {row.pk for row in rows if row.status in CANCELLABLE}
+    gone = gone & still_here
+    if not gone:
+        close(gone, {})
+        return
     undecided = _undecided(zone, names)
     # What was decided before the requests were locked is in the applied images.
     for row in RRset.objects.filter(zone=zone, name__in=names):
@@ -102,7 +109,7 @@ def _withdraw(
     mine = Change.objects.filter(zone=zone, status=ChangeStatus.PENDING)
     mine.filter(request__in=gone).update(status=status)
     mine.filter(request__in=dependents).update(status=ChangeStatus.FAILED)
-    close(dependents)
+    close(gone, dependents)
 
 
 def _closure(zone: Zone, gone: Iterable[UUID]) -> set[str]:

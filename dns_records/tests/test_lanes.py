@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -365,7 +366,9 @@ def test_a_lane_with_much_to_do_makes_room_and_is_woken_again(
     add("b", "192.0.2.1")
     broker.sent.clear()
     seconds = iter(range(0, 1000, 10))
-    monkeypatch.setattr(delivery.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(
+        delivery, "time", SimpleNamespace(monotonic=lambda: next(seconds))
+    )
     send = LaneRun.send
 
     def and_post(self: LaneRun, *args: Any) -> Any:
