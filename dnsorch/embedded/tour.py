@@ -39,7 +39,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a visit, in lines for people, and whether it is as it should be."""
+    """What became of a visit, in lines for people, and whether all is as it should."""
 
     lines: tuple[str, ...]
     fine: bool
