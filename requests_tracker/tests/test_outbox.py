@@ -45,11 +45,6 @@ def test_an_expired_lease_passes_on_and_cannot_be_renewed() -> None:
     assert outbox.take_lease(name="outcomes", holder="one", ttl_s=30) is None
 
 
-def test_a_lease_of_no_time_is_over_at_once() -> None:
-    assert outbox.take_lease(name="outcomes", holder="one", ttl_s=0) == 1
-    assert outbox.take_lease(name="outcomes", holder="two", ttl_s=0) == 2
-
-
 def test_a_released_lease_is_free_with_a_new_token() -> None:
     assert outbox.take_lease(name="outcomes", holder="one", ttl_s=30) == 1
     outbox.release_lease(name="outcomes", token=1)
