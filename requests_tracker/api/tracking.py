@@ -77,6 +77,8 @@ def _sentence(reasons: tuple[Reason, ...], detail: str) -> str:
 class TrackedView(APIView):
     """A view whose writes are tracked."""
 
+    # OpenAPI describes what there is; OPTIONS is 405.
+    metadata_class = None
     #: What a request that never reached a service asked for, by the view's action.
     tracked_actions: ClassVar[Mapping[str, str]] = {
         "create": "create",

@@ -20,6 +20,7 @@ from requests_tracker.models import Request
 class RequestReads(viewsets.GenericViewSet[Request]):
     """List and detail of requests; a version says how one is shown."""
 
+    metadata_class = None  # OpenAPI describes what there is; OPTIONS is 405.
     queryset = Request.objects.none()
     pagination_class = CursorPagination
     lookup_value_converter = "uuid"
