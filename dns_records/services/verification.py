@@ -33,6 +33,7 @@ from requests_tracker.status import Status
 MAX_CHANGES = 2000
 # For so long nobody else asks for the same changes.
 CLAIM = timedelta(seconds=10)
+SOON = timedelta(seconds=1)
 
 
 class NotVerified(DnsorchError):
@@ -62,15 +63,18 @@ class Policy:
 
 
 def check(zone_id: int) -> bool:
-    """Ask for all that is due in a zone; say whether something is still missing."""
-    zone = Zone.objects.get(pk=zone_id)
+    """Ask for all that is due in a zone; say whether more is due within a second."""
+    zone = Zone.objects.filter(pk=zone_id).first()
+    if zone is None:
+        return False
     policy = Policy.of(zone)
     changes = _claim(zone)
-    if not changes:
-        return False
-    reports = _ask(zone, policy, changes)
-    with transaction.atomic():
-        return _write(zone, policy, changes, reports)
+    if changes:
+        reports = _ask(zone, policy, changes)
+        with transaction.atomic():
+            _write(zone, policy, changes, reports)
+    soon = Change.objects.filter(zone=zone, next_check_at__lte=clock.now() + SOON)
+    return soon.exists()
 
 
 def _claim(zone: Zone) -> list[Change]:
@@ -112,8 +116,8 @@ def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Report]:
 
 def _write(
     zone: Zone, policy: Policy, asked: Sequence[Change], reports: Sequence[Report]
-) -> bool:
-    """Write what was seen and close what is done; say whether something is missing."""
+) -> None:
+    """Write what was seen and close what is done."""
     ids = {change.request_id for change in asked}
     requests = {
         each.pk: each
@@ -134,7 +138,7 @@ def _write(
     _settle(policy, changes)
     Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
     grown = {c.request_id for c in changes if len(c.nameservers) > before[c.pk]}
-    return _close(zone, policy, requests, changes, reports, grown)
+    _close(zone, policy, requests, changes, reports, grown)
 
 
 def _note_seen(zone: Zone, report: Report, changes: Iterable[Change]) -> None:
@@ -197,7 +201,7 @@ def _close(
     changes: Sequence[Change],
     reports: Sequence[Report],
     grown: set[UUID],
-) -> bool:
+) -> None:
     """Close the requests that are decided; tell the others how far they are."""
     waiting = set(
         Change.objects.filter(
@@ -218,7 +222,6 @@ def _close(
         )
     if done:
         outcomes.complete(zone.pk, done, [_verified_entry(zone, policy, reports)])
-    return bool(waiting - set(late))
 
 
 def _verified_entry(zone: Zone, policy: Policy, reports: Sequence[Report]) -> Entry:
@@ -261,7 +264,9 @@ def _not_verified(
 ) -> NotVerified:
     """Return the reason, which names each server and what it said instead."""
     said = {report.address: report for report in reports}
-    newest = _newest_serial(report.serial for report in reports)
+    # Servers that showed it earlier were not asked again.
+    earlier = (each["serial"] for change in changes for each in change.nameservers)
+    newest = _newest_serial([*(report.serial for report in reports), *earlier])
     reasons = []
     for address in _missing(policy, changes):
         report = said.get(address)

@@ -155,8 +155,8 @@ def finish(zone: Zone) -> None:
     states = set(Request.objects.values_list("status", flat=True))
     assert states <= FINAL
     assert OutboxEvent.objects.count() == Request.objects.count()
-    places = OutboxEvent.objects.exclude(event_seq=None)
-    numbers = sorted(places.values_list("event_seq", flat=True))
+    places = OutboxEvent.objects.exclude(event_seq=None).order_by("event_seq")
+    numbers = list(places.values_list("event_seq", flat=True))
     assert numbers == list(range(1, len(numbers) + 1))
     assert not Change.objects.filter(status__in=["pending", "sent"]).exists()
     assert served(zone) == applied(zone) == wanted(zone)

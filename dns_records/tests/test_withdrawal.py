@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dns_records.models import Change, RRset, Zone
 from dns_records.providers.memory import Faults, Store
-from dns_records.services import delivery, withdrawal
+from dns_records.services import delivery, results, withdrawal
 from dns_records.services.changes import ChangeSet, Precondition
 from dns_records.services.lane_run import LaneRun
 from dns_records.tests.world import (
@@ -170,23 +169,17 @@ def test_a_change_on_its_way_is_built_upon(zone: Zone, store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "advance",
-    [
-        lambda zone, store: (
-            delivery.drain(zone.pk),
-            setattr(store, "faults", Faults(lose_message=True)),
-        ),
-        lambda zone, store: None,
-    ],
-    ids=["provisioning", "verifying"],
+    ("faults", "state"),
+    [(Faults(lose_message=True), "provisioning"), (Faults(), "verifying")],
 )
 def test_what_is_on_its_way_is_not_cancelled(
-    zone: Zone, store: Store, advance: Callable[..., Any]
+    zone: Zone, store: Store, faults: Faults, state: str
 ) -> None:
-    advance(zone, store)
+    delivery.drain(zone.pk)
+    store.faults = faults
     request = add("www", "192.0.2.1")
     delivery.drain(zone.pk)
-    state = fresh(request).status
+    assert fresh(request).status == state
     before = (wanted(zone), change_states(request), told(request))
     with pytest.raises(IllegalTransition) as caught:
         cancel(zone, request)
@@ -276,16 +269,16 @@ def test_a_refused_change_is_failed_while_its_lane_is_drained(
     delivery.drain(zone.pk)
     store.faults = Faults(refuse_names=frozenset({WWW[0]}))
     request = add("www", "192.0.2.1")
-    fail = delivery.results.fail
+    fail = results.fail
 
     def taken_over(run: LaneRun, *args: Any) -> None:
-        monkeypatch.setattr(delivery.results, "fail", fail)
+        monkeypatch.setattr(results, "fail", fail)
         store.faults = Faults()
         let_lease_expire(zone)
         delivery.drain(zone.pk)
         fail(run, *args)
 
-    monkeypatch.setattr(delivery.results, "fail", taken_over)
+    monkeypatch.setattr(results, "fail", taken_over)
     delivery.drain(zone.pk)
     assert fresh(request).status == "verifying"
     assert served(zone) == wanted(zone) == applied(zone)
