@@ -90,6 +90,11 @@ class ZoneForm(ZoneModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Show the addresses one a line, and the name of a zone as it is."""
         super().__init__(*args, **kwargs)
+        # The model's own limits are checked after clean(), too late for rehearse():
+        # PostgreSQL would be asked to store a number that its column cannot hold.
+        for field in Zone._meta.fields:
+            if isinstance(self.fields.get(field.name), forms.IntegerField):
+                self.fields[field.name].validators += field.validators
         if self.instance._state.adding:
             return
         self.initial["nameservers"] = "\n".join(self.instance.nameservers)
