@@ -1,0 +1,1 @@
+"""How dnsorch is run: what starts it, and what it runs on."""
