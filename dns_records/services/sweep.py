@@ -6,11 +6,13 @@ It never looks at the dirty flag: wake-ups may be lost, the pending rows are not
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import delivery, queue, verification, wake, withdrawal
@@ -23,6 +25,7 @@ logger = structlog.get_logger(__name__)
 
 # A lane that was woken and has not moved is woken again after so many seconds.
 WAKE_AGAIN_S = 3.0
+MAX_OVERDUE = 500
 
 
 class DeadlineExceeded(DnsorchError):
@@ -35,7 +38,7 @@ class DeadlineExceeded(DnsorchError):
 class Sweeper:
     """One process's sweep; remembers only when it last woke a lane."""
 
-    woken: dict[tuple[str, int], float] = field(default_factory=dict)
+    woken: dict[tuple[str, int], tuple[float, object]] = field(default_factory=dict)
 
     def once(self) -> int:
         """Wake or do all that is due; return how many lanes that were."""
@@ -43,21 +46,34 @@ class Sweeper:
         now = clock.now()
         for zone_id in lanes_to_drain():
             found += self._see_to(wake.DELIVER, zone_id, deliver)
-        for zone_id in zones_to_check():
-            found += self._see_to(wake.VERIFY, zone_id, verification.check)
+        for zone_id, since in checks_due():
+            found += self._see_to(wake.VERIFY, zone_id, verification.check, since)
         found += expire_overdue()
         logger.debug("swept", found=found, at=str(now))
         return found
 
-    def _see_to(self, task: str, zone_id: int, do: Callable[[int], object]) -> int:
-        """Publish a wake-up, or do the work here if the broker does not take it."""
+    def _see_to(
+        self,
+        task: str,
+        zone_id: int,
+        do: Callable[[int], object],
+        since: datetime | None = None,
+    ) -> int:
+        """Publish a wake-up, or do the work here if the broker does not take it.
+
+        ``since`` is when the work was due: another moment is other work.
+        """
         key, now = (task, zone_id), time.monotonic()
-        if now - self.woken.get(key, -WAKE_AGAIN_S) < WAKE_AGAIN_S:
+        last, due = self.woken.get(key, (-WAKE_AGAIN_S, None))
+        if due == since and now - last < WAKE_AGAIN_S:
             return 0
-        self.woken[key] = now
+        self.woken[key] = now, since
         if not wake.publish(task, zone_id):
             del self.woken[key]
-            do(zone_id)
+            try:
+                do(zone_id)
+            except Exception:  # one zone's trouble is not the others'
+                logger.exception("sweep failed", task=task, zone_id=zone_id)
         return 1
 
 
@@ -84,10 +100,11 @@ def lanes_to_drain() -> list[int]:
     )
 
 
-def zones_to_check() -> list[int]:
-    """Return the zones whose name servers are to be asked now."""
-    due = Change.objects.filter(next_check_at__lte=clock.now())
-    return sorted(due.values_list("zone_id", flat=True).distinct())
+def checks_due() -> list[tuple[int, datetime]]:
+    """Return the zones whose name servers are to be asked, and since when."""
+    due = Change.objects.filter(next_check_at__lte=clock.now()).order_by("zone_id")
+    zones = due.values_list("zone_id").annotate(since=Min("next_check_at"))
+    return [(zone_id, since) for zone_id, since in zones]
 
 
 def _ids(zones: Iterable[Zone]) -> list[int]:
@@ -98,17 +115,20 @@ def expire_overdue() -> int:
     """Fail queued requests whose deadline has passed; return how many."""
     overdue = Request.objects.filter(
         status=Status.QUEUED, deadline_at__lte=clock.now()
-    ).order_by("pk")[:500]
-    by_zone: dict[str, dict[object, DnsorchError]] = {}
+    ).order_by("pk")[:MAX_OVERDUE]
+    by_zone: dict[str, list[Request]] = defaultdict(list)
     for request in overdue:
-        lane = Lane.objects.filter(zone__name=request.zone).first()
-        because = f": {lane.last_error}" if lane and lane.last_error else ""
-        error = DeadlineExceeded(
-            f"not sent after {request.attempts} attempt(s) until its deadline{because}"
+        by_zone[request.zone].append(request)
+    for zone in Zone.objects.select_related("lane").filter(name__in=list(by_zone)):
+        because = f": {zone.lane.last_error}" if zone.lane.last_error else ""
+        withdrawal.fail(
+            zone,
+            {
+                request.pk: DeadlineExceeded(
+                    f"not sent after {request.attempts} attempt(s) "
+                    f"until its deadline{because}"
+                )
+                for request in by_zone[zone.name]
+            },
         )
-        by_zone.setdefault(request.zone, {})[request.pk] = error
-    for name, errors in by_zone.items():
-        zone = Zone.objects.filter(name=name).first()
-        if zone is not None:
-            withdrawal.fail(zone, errors)  # type: ignore[arg-type]
-    return sum(len(errors) for errors in by_zone.values())
+    return sum(len(requests) for requests in by_zone.values())
