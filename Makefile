@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-LOCKS := base prod dev
+LOCKS := base prod dev deploy
 VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help

@@ -7,6 +7,7 @@ profile ``dev`` is the embedded default and the only one with a built-in key.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,27 @@ env.read_env(str(BASE_DIR / "envs" / f".env.{DNSORCH_ENV}"))
 EMBEDDED = DNSORCH_ENV == "dev"
 
 
-def env_secret(name: str, *, embedded: str) -> str:
+def env_secret(name: str, *, embedded: str, default: str | None = None) -> str:
     """Return the secret variable ``name``, or what the file ``<name>_FILE`` holds.
 
-    A missing secret stops the start; ``embedded`` is the value of the dev profile,
-    which listens on loopback only.
+    A missing secret stops the start, unless there is a ``default``; ``embedded`` is
+    the value of the dev profile, which listens on loopback only.
 
     Raises:
-        ImproperlyConfigured: neither is set outside the dev profile.
+        ImproperlyConfigured: neither is set outside the dev profile, or the file
+            cannot be read.
     """
     path = env.str(f"{name}_FILE", default="")
-    value = Path(path).read_text().strip() if path else env.str(name, default="")
+    try:
+        value = Path(path).read_text().strip() if path else env.str(name, default="")
+    except OSError as exc:
+        raise ImproperlyConfigured(f"{name}_FILE: {path}: {exc.strerror}") from None
     if value:
         return value
     if EMBEDDED:
         return embedded
+    if default is not None:
+        return default
     raise ImproperlyConfigured(f"set {name} or {name}_FILE: it has no default")
 
 
@@ -124,7 +131,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 SECURE_TLS = env.bool("DNSORCH_BEHIND_TLS", default=not EMBEDDED)
 SESSION_COOKIE_SECURE = SECURE_TLS
 CSRF_COOKIE_SECURE = SECURE_TLS
-SECURE_SSL_REDIRECT = SECURE_TLS
+SECURE_SSL_REDIRECT = env.bool("DNSORCH_SSL_REDIRECT", default=SECURE_TLS)
 # Probes come straight to the container, without the proxy's header.
 SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$", r"^metrics$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE_TLS else None
@@ -143,8 +150,8 @@ EMBEDDED_KAFKA_TOKEN_FILE = VAR_DIR / "kafka.token"
 # --- database -----------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url(
-        "DATABASE_URL", default=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3"
+    "default": env.db_url_config(
+        env_secret("DATABASE_URL", embedded=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3")
     )
 }
 _database = DATABASES["default"]
@@ -206,9 +213,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # --- Celery: a hint carrier; the database is the truth -------------------------------
 
-CELERY_BROKER_URL = env.str(
+CELERY_BROKER_URL = env_secret(
     "CELERY_BROKER_URL",
-    default=EMBEDDED_BROKER_URL if EMBEDDED else "redis://127.0.0.1:6379/0",
+    embedded=EMBEDDED_BROKER_URL,
+    default="redis://127.0.0.1:6379/0",
 )
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
@@ -245,7 +253,13 @@ CELERY_RESULT_EXTENDED = True
 KAFKA_BOOTSTRAP_SERVERS = env.str(
     "KAFKA_BOOTSTRAP_SERVERS", default=f"127.0.0.1:{DNSORCH_PORT_KAFKA}"
 )
-KAFKA_CLIENT_OPTIONS: dict[str, Any] = env.json("KAFKA_CLIENT_OPTIONS", default={})
+try:
+    KAFKA_CLIENT_OPTIONS: dict[str, Any] = json.loads(
+        env_secret("KAFKA_CLIENT_OPTIONS", embedded="{}", default="{}")
+    )
+except ValueError:
+    # Not repeated: a password may be among them.
+    raise ImproperlyConfigured("KAFKA_CLIENT_OPTIONS is not JSON") from None
 KAFKA_TOPIC_REQUESTS = env.str("KAFKA_TOPIC_REQUESTS", default="dnsorch.requests")
 KAFKA_TOPIC_OUTCOMES = env.str("KAFKA_TOPIC_OUTCOMES", default="dnsorch.outcomes")
 KAFKA_TOPIC_DLQ = env.str("KAFKA_TOPIC_DLQ", default="dnsorch.requests.dlq")
@@ -258,6 +272,19 @@ KAFKA_API_TOKEN_REFERENCE = env.str(
 )
 KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=30.0)
 KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=0)
+
+# --- secrets: Vault -----------------------------------------------------------------
+
+VAULT_ADDR = env.str("VAULT_ADDR", default="")
+VAULT_NAMESPACE = env.str("VAULT_NAMESPACE", default="")
+VAULT_CACERT = env.str("VAULT_CACERT", default="")
+VAULT_AUTH_METHOD = env.str("VAULT_AUTH_METHOD", default="token")
+VAULT_AUTH_MOUNT = env.str("VAULT_AUTH_MOUNT", default="")
+VAULT_ROLE = env.str("VAULT_ROLE", default="")
+VAULT_CREDENTIAL_REFERENCE = env.str(
+    "VAULT_CREDENTIAL_REFERENCE", default="env:VAULT_TOKEN"
+)
+VAULT_TIMEOUT_S = env.float("VAULT_TIMEOUT_S", default=5.0)
 
 # --- dnsorch ------------------------------------------------------------------------
 

@@ -12,12 +12,12 @@ from django.utils.module_loading import import_string
 from dnsorch.exceptions import SecretUnavailable
 
 CACHE_SECONDS = 300.0
-# A shorter value would black out half of every log line.
 SHORTEST_REDACTED = 6
 
 BUILT_IN = {
     "env": "dnsorch.secrets.env.read",
     "file": "dnsorch.secrets.file.read",
+    "vault": "dnsorch.secrets.vault.read",
 }
 
 
@@ -71,6 +71,16 @@ def known_values() -> frozenset[str]:
     return _known
 
 
+def redact(value: str) -> None:
+    """Keep ``value`` out of logs: a secret that no reference points at, as a login."""
+    global _known
+    # A shorter one would black out half of every log line.
+    if len(value) >= SHORTEST_REDACTED:
+        with _lock:
+            # Rotated values stay: they may still stand in a message on its way.
+            _known = _known | {value}
+
+
 def forget() -> None:
     """Drop what is cached, so that every reference is read anew."""
     with _lock:
@@ -91,9 +101,6 @@ def _provider(scheme: str) -> Provider:
 
 
 def _remember(reference: str, value: str) -> None:
-    global _known
     with _lock:
         _cache[reference] = (value, monotonic() + CACHE_SECONDS)
-        if len(value) >= SHORTEST_REDACTED:
-            # Rotated values stay: they may still stand in a message on its way.
-            _known = _known | {value}
+    redact(value)
