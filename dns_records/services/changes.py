@@ -5,7 +5,7 @@ Called within the transaction of :mod:`requests_tracker.services.acceptance`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from dns_records import coalesce, drafts, images, plan, validation
 from dns_records.drafts import Draft
-from dns_records.images import Image, Key
+from dns_records.images import Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
 from dns_records.services import wake, wanted, zones
@@ -166,11 +166,12 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     locked, planned = prepared.locked, prepared.plan
     zone = locked.zone
     check_size(planned)
+    leaving = _leaving(locked, planned)
     wanted.write(locked, planned.images, prepared.rrset_comments)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(
-        _row(request, locked, step.operation, step.before, step.after)
+        _row(request, locked, step, leaving.pop(step.operation.key, {}))
         for step in planned.steps
     )
     count = len(planned.steps)
@@ -228,14 +229,29 @@ def rrsets_in(zone: Zone) -> int:
     return RRset.objects.filter(zone=zone, present=True).count()
 
 
+def _leaving(locked: Locked, planned: Plan) -> dict[Key, dict[str, Any]]:
+    """Return the records that the plan takes away or gives another value."""
+    found: dict[Key, dict[str, Any]] = {}
+    for key, image in planned.images.items():
+        kept = image.records if image else ()
+        own = {
+            record.rdata: {"id": str(record.pk), "comment": record.comment}
+            for record in locked.records.get(key, ())
+            if record.rdata not in kept
+        }
+        if own:
+            found[key] = own
+    return found
+
+
 def _row(
-    request: Request,
-    locked: Locked,
-    operation: Operation,
-    before: Image | None,
-    after: Image | None,
+    request: Request, locked: Locked, step: plan.Step, leaving: Mapping[str, Any]
 ) -> Change:
+    operation = step.operation
     key = operation.key
+    arguments = dump_arguments(operation, locked)
+    if leaving:
+        arguments["leaving"] = leaving
     return Change(
         request=request,
         zone=locked.zone,
@@ -244,9 +260,9 @@ def _row(
         name=key.name,
         type=key.type,
         action=operation.action,
-        arguments=dump_arguments(operation, locked),
-        before=images.dump(before),
-        after=images.dump(after),
+        arguments=arguments,
+        before=images.dump(step.before),
+        after=images.dump(step.after),
         version=locked.rrsets[key].version,
         status=ChangeStatus.PENDING,
     )
@@ -298,3 +314,12 @@ def load_hints(change: Change) -> dict[tuple[Key, str], Hint]:
     hint = Hint(UUID(arguments["record_id"]), arguments["record_comment"])
     key = Key(change.name, change.type)
     return {(key, record): hint for record in arguments["records"]}
+
+
+def load_leaving(change: Change) -> dict[tuple[Key, str], Hint]:
+    """Return which records come back, with their ids, if a change is taken out."""
+    key = Key(change.name, change.type)
+    return {
+        (key, record): Hint(UUID(was["id"]), was["comment"])
+        for record, was in change.arguments.get("leaving", {}).items()
+    }

@@ -136,6 +136,7 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
         wanted = set(image.records) if image else set()
         leaving = {each.pk: each for text, each in there.items() if text not in wanted}
         kept = [each for text, each in there.items() if text in wanted]
+        taken = {each.pk for each in kept}
         for record in kept:
             hint = locked.hints.get((key, record.rdata))
             if hint and hint.comment != record.comment:
@@ -143,6 +144,8 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
                 moved.append(record)
         for text in sorted(wanted - set(there)):
             hint = locked.hints.get((key, text))
+            if hint and hint.record_id in taken:
+                hint = None  # that record is another one by now
             # A record that is given another value keeps its id.
             if hint and hint.record_id in leaving:
                 record = leaving.pop(hint.record_id)
@@ -155,6 +158,7 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
             record.digest = rdata.parse(key.type, text, zone=locked.zone.name).digest
             record.comment = hint.comment if hint else record.comment
             record.updated_at = now
+            taken.add(record.pk)
             kept.append(record)
         gone += leaving
         locked.records[key] = kept

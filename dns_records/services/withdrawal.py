@@ -8,7 +8,7 @@ owner names is planned anew without it; what no longer fits fails too, naming it
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -101,6 +101,7 @@ def _withdraw(
     for row in RRset.objects.filter(zone=zone, name__in=names):
         locked.rrsets[Key(row.name, row.type)].applied = row.applied
     withdrawn, dependents, images = _replay(locked, undecided, gone)
+    _bring_back(locked, [each for each in undecided if each.request_id in withdrawn])
     wanted.write(locked, images)
     Change.objects.bulk_update(
         [change for change in undecided if change.request_id not in withdrawn],
@@ -110,6 +111,15 @@ def _withdraw(
     mine.filter(request__in=gone).update(status=status)
     mine.filter(request__in=dependents).update(status=ChangeStatus.FAILED)
     close(gone, dependents)
+
+
+def _bring_back(locked: Locked, withdrawn: Sequence[Change]) -> None:
+    """Have the records that were taken away come back with the ids they had."""
+    there = {(key, each.rdata) for key, own in locked.records.items() for each in own}
+    for change in reversed(withdrawn):
+        for which, hint in changes.load_leaving(change).items():
+            if which not in there:
+                locked.hints[which] = hint
 
 
 def _closure(zone: Zone, gone: Iterable[UUID]) -> set[str]:
