@@ -290,6 +290,8 @@ VAULT_TIMEOUT_S = env.float("VAULT_TIMEOUT_S", default=5.0)
 
 DNSORCH_PROVIDERS: dict[str, str] = {
     "rfc2136": "dns_records.providers.rfc2136.Rfc2136Provider",
+    "powerdns": "dns_records.providers.powerdns.PowerDnsProvider",
+    "route53": "dns_records.providers.route53.Route53Provider",
     "memory": "dns_records.providers.memory.MemoryProvider",
 }
 DNSORCH_SECRET_PROVIDERS: dict[str, str] = env.dict(
