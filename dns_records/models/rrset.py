@@ -64,6 +64,8 @@ class RRset(models.Model):
     class Meta:
         """One row per name and type; lists page by (zone, name, type)."""
 
+        verbose_name = "RRset"
+        verbose_name_plural = "RRsets"
         constraints = [
             models.UniqueConstraint(
                 fields=["zone", "name", "type"], name="rrset_zone_name_type_unique"

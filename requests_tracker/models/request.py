@@ -100,11 +100,7 @@ class Request(models.Model):
             models.Index(fields=["requester", "-id"], name="request_requester"),
             models.Index(fields=["name", "-id"], name="request_name"),
             models.Index(fields=["correlation_id"], name="request_correlation"),
-            models.Index(
-                fields=["idempotency_key"],
-                name="request_idempotency_key",
-                condition=~models.Q(idempotency_key=""),
-            ),
+            models.Index(fields=["idempotency_key"], name="request_idempotency_key"),
             models.Index(
                 fields=["deadline_at"],
                 name="request_open_deadline",
