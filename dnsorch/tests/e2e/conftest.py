@@ -13,6 +13,8 @@ from dnsorch.tests.e2e.harness import Stack
 HERE = Path(__file__).parent
 
 
+# Before pytest-xdist looks for the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder; those that share a stack share a worker."""
     for item in items:
