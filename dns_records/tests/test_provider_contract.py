@@ -72,6 +72,9 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         server = request.getfixturevalue("route53")
         server.reset()
         running = nullcontext(Route53(server))
+    elif request.param in provider_daemons.KINDS:
+        daemons = request.getfixturevalue("daemons")
+        running = nullcontext(daemons.server(request.param))
     else:
         running = RUNNING[request.param]()
     with running as service:
