@@ -103,7 +103,7 @@ class PlanSchema(serializers.Serializer[object]):
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key",
-    OpenApiTypes.STR,
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     OpenApiParameter.HEADER,
     description="1 to 255 visible ASCII characters; the same key never acts twice.",
 )

@@ -20,6 +20,7 @@ from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
+from django.utils.encoding import escape_uri_path
 from django.views import defaults
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -113,7 +114,7 @@ def problem(exc: Exception, request: HttpRequest | None) -> Problem:
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
-        "instance": request.path if request is not None else "",
+        "instance": "" if request is None else escape_uri_path(request.path),
         "code": error.code,
     }
     if error.reasons:
