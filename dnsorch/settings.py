@@ -144,6 +144,9 @@ SECURE_HSTS_PRELOAD = SECURE_TLS
 DNSORCH_PORT_API = env.int("DNSORCH_PORT_API", default=8000)
 DNSORCH_PORT_DNS = env.int("DNSORCH_PORT_DNS", default=5354)
 DNSORCH_PORT_KAFKA = env.int("DNSORCH_PORT_KAFKA", default=9092)
+# Name servers of the user's own instead, the update server first, and its TSIG key.
+DNSORCH_NAMESERVERS = env.list("DNSORCH_NAMESERVERS", default=[])
+DNSORCH_TSIG_KEY_FILE = env.str("DNSORCH_TSIG_KEY_FILE", default="")
 EMBEDDED_BROKER_URL = f"redis+socket://{VAR_DIR}/broker.sock"
 EMBEDDED_KAFKA_TOKEN_FILE = VAR_DIR / "kafka.token"
 

@@ -46,13 +46,13 @@ class PowerDNS(Service):
             return
         with sqlite3.connect(path) as database:
             database.executescript(SCHEMA.read_text())
-            database.execute(
+            # The other key is known, and may do nothing.
+            database.executemany(
                 "INSERT INTO tsigkeys (name, algorithm, secret) VALUES (?, ?, ?)",
-                (
-                    tsig.OURS.rstrip("."),
-                    tsig.ALGORITHM,
-                    tsig.secret(self.root, tsig.OURS),
-                ),
+                [
+                    (key.rstrip("."), tsig.ALGORITHM, tsig.secret(self.root, key))
+                    for key in (tsig.OURS, tsig.OTHER)
+                ],
             )
             for zone in ZONES:
                 _add_zone(database, zone.rstrip("."))

@@ -16,6 +16,8 @@ from pathlib import Path
 from deploy.services.errors import ServiceError
 
 STOP_SECONDS = 20.0
+# Those of this process, which has to wait for them: to others they are nobody's.
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def start(
@@ -32,6 +34,7 @@ def start(
             env={**os.environ, **env},
             start_new_session=True,
         )
+    _children[process.pid] = process
     started = _started(process.pid)
     pid_file.write_text(f"{process.pid} {started}\n")
 
@@ -61,6 +64,8 @@ def stop(pid_file: Path, number: signal.Signals) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         while running(pid_file) and time.monotonic() < deadline:
             time.sleep(0.05)
+        if pid in _children and not running(pid_file):
+            _children.pop(pid).wait()
     if running(pid_file):
         raise ServiceError(f"process {running(pid_file)} does not end")
     pid_file.unlink(missing_ok=True)

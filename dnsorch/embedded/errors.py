@@ -29,6 +29,12 @@ class BrokerUnavailable(StackError):
     code = "stack_broker_unavailable"
 
 
+class KeyFileUnreadable(StackError):
+    """The file of the name servers' TSIG key cannot be read."""
+
+    code = "stack_key_file_unreadable"
+
+
 class NotReady(StackError):
     """A part of the stack was not ready in time."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
 from dns_records.models import Zone
 from dns_records.services import backends, zones
+from dns_records.tcp import Endpoint
 from dnsorch.embedded import private
+from dnsorch.embedded.errors import KeyFileUnreadable
 from dnsorch.tokens import services as tokens
 from dnsorch.tokens.models import ApiToken, Source
 
@@ -67,11 +70,23 @@ def seed() -> Seeded:
     )
 
 
+def nameservers() -> list[str]:
+    """Return the addresses of the zone's name servers, the update server first."""
+    return settings.DNSORCH_NAMESERVERS or [f"{HOST}:{settings.DNSORCH_PORT_DNS}"]
+
+
 def tsig_key() -> TsigKey:
-    """Return the name server's key, made at the first start.
+    """Return the name server's key, made at the first start unless it is given.
 
     ``tsig.key`` is for the name server, ``tsig.secret`` for the provider.
+
+    Raises:
+        KeyFileUnreadable: the one given cannot be read.
     """
+    if settings.DNSORCH_TSIG_KEY_FILE:
+        key = _read_key(Path(settings.DNSORCH_TSIG_KEY_FILE))
+        private.write(settings.VAR_DIR / "tsig.secret", key.secret)
+        return key
     random = base64.b64encode(secrets.token_bytes(KEY_OCTETS)).decode()
     secret = private.keep(settings.VAR_DIR / "tsig.secret", random)
     key = TsigKey(KEY_NAME, KEY_ALGORITHM, secret)
@@ -81,26 +96,38 @@ def tsig_key() -> TsigKey:
     return key
 
 
+def _read_key(path: Path) -> TsigKey:
+    try:
+        name, algorithm, secret = path.read_text().strip().split(":")
+    except (OSError, ValueError) as error:
+        raise KeyFileUnreadable(
+            f"DNSORCH_TSIG_KEY_FILE, {path}: {error}; expected name:algorithm:secret"
+        ) from error
+    return TsigKey(name, algorithm, secret)
+
+
 def _zone(key: TsigKey) -> None:
+    addresses = nameservers()
+    server = Endpoint.parse(addresses[0])
     backend = backends.save(
         name=BACKEND,
         driver="rfc2136",
         options={
-            "server": HOST,
-            "port": settings.DNSORCH_PORT_DNS,
+            "server": server.host,
+            "port": server.port,
             "key_name": key.name,
             "key_algorithm": key.algorithm,
         },
         secret_reference=f"file:{settings.VAR_DIR / 'tsig.secret'}",
     )
-    address = f"{HOST}:{settings.DNSORCH_PORT_DNS}"
     zone = Zone.objects.filter(name=ZONE).first()
     if zone is None:
-        zones.register(name=ZONE, backend=backend, nameservers=[address])
+        zones.register(name=ZONE, backend=backend, nameservers=addresses)
     else:
         # Secondaries that somebody added stay; the first is the update server.
-        nameservers = [address, *zone.nameservers[1:]]
-        zones.change(zone, {"backend": backend, "nameservers": nameservers})
+        others = [each for each in zone.nameservers[1:] if each not in addresses]
+        fields = {"backend": backend, "nameservers": [*addresses, *others]}
+        zones.change(zone, fields)
 
 
 def _admin() -> str:

@@ -14,7 +14,7 @@ from honcho.environ import parse_procfile
 
 from dnsorch.embedded import broker
 from dnsorch.embedded.errors import PortTaken
-from dnsorch.embedded.seed import HOST, ZONE, Seeded
+from dnsorch.embedded.seed import HOST, ZONE, Seeded, nameservers
 
 PROCFILE = settings.BASE_DIR / "deploy" / "embedded" / "Procfile"
 # What the other processes talk to, and which therefore stops last.
@@ -30,13 +30,16 @@ PORTS = (
 def processes() -> dict[str, str]:
     """Return the shell command of each process, by its name in the Procfile.
 
-    A broker or a Kafka that the user named in the environment is used, not started.
+    What the user named in the environment, a broker, a Kafka, name servers, is used,
+    not started.
     """
     commands: dict[str, str] = dict(parse_procfile(PROCFILE.read_text()).processes)
     if not _embedded_broker():
         del commands["broker"]
     if settings.KAFKA_BOOTSTRAP_SERVERS != f"{HOST}:{settings.DNSORCH_PORT_KAFKA}":
         del commands["kafka"]
+    if settings.DNSORCH_NAMESERVERS:
+        del commands["nameserver"]
     return commands
 
 
@@ -85,7 +88,7 @@ def description(seeded: Seeded) -> dict[str, Any]:
         "api": origin,
         "token": seeded.token,
         "kafka": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "nameserver": f"{HOST}:{settings.DNSORCH_PORT_DNS}",
+        "nameserver": nameservers()[0],
         "tsig": {
             "name": seeded.tsig.name,
             "algorithm": seeded.tsig.algorithm,

@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 from dns_records.models import Backend, Lane, Zone
 from dnsorch import secrets
 from dnsorch.embedded import seed
+from dnsorch.embedded.errors import KeyFileUnreadable
 from dnsorch.tokens import selectors, services
 from dnsorch.tokens.models import ApiToken
 
@@ -24,6 +25,8 @@ def directory(settings: Settings, tmp_path: Path) -> Path:
     settings.VAR_DIR = tmp_path
     settings.EMBEDDED_KAFKA_TOKEN_FILE = tmp_path / "kafka.token"
     settings.DNSORCH_PORT_DNS = 5354
+    settings.DNSORCH_NAMESERVERS = []
+    settings.DNSORCH_TSIG_KEY_FILE = ""
     # A slow hash of the password is not what these tests are about.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return tmp_path
@@ -128,6 +131,37 @@ def test_the_zone_follows_the_name_server_to_another_port(
     seed.seed()
     assert Zone.objects.get().nameservers == ["127.0.0.1:6000", "127.0.0.1:5399"]
     assert Backend.objects.get().options["port"] == 6000
+
+
+def test_the_user_s_own_name_servers_and_key_are_used(
+    settings: Settings, directory: Path
+) -> None:
+    settings.DNSORCH_NAMESERVERS = ["192.0.2.53", "192.0.2.54:5300"]
+    settings.DNSORCH_TSIG_KEY_FILE = str(directory / "own.key")
+    (directory / "own.key").write_text("own.:hmac-sha512:c2VjcmV0\n")
+    assert seed.seed().tsig == seed.TsigKey("own.", "hmac-sha512", "c2VjcmV0")
+    assert Zone.objects.get().nameservers == settings.DNSORCH_NAMESERVERS
+    backend = Backend.objects.get()
+    assert backend.options == {
+        "server": "192.0.2.53",
+        "port": 53,
+        "key_name": "own.",
+        "key_algorithm": "hmac-sha512",
+    }
+    assert secrets.get(backend.secret_reference) == "c2VjcmV0"
+
+
+@pytest.mark.parametrize("text", [None, "c2VjcmV0", "own.:hmac-sha512"])
+def test_a_key_file_that_is_none_is_one_sentence(
+    settings: Settings, directory: Path, text: str | None
+) -> None:
+    path = directory / "own.key"
+    settings.DNSORCH_TSIG_KEY_FILE = str(path)
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(KeyFileUnreadable, match=f"{path}.*name:algorithm:secret"):
+        seed.seed()
+    assert not Backend.objects.exists()
 
 
 def test_a_lost_password_file_makes_a_new_password(directory: Path) -> None:

@@ -33,6 +33,7 @@ def embedded(settings: Settings, tmp_path: Path) -> Settings:
     settings.VAR_DIR = tmp_path
     settings.DNSORCH_PORT_API = api
     settings.DNSORCH_PORT_DNS = dns
+    settings.DNSORCH_NAMESERVERS = []
     settings.DNSORCH_PORT_KAFKA = kafka
     settings.KAFKA_BOOTSTRAP_SERVERS = f"127.0.0.1:{kafka}"
     settings.EMBEDDED_BROKER_URL = f"redis+socket://{tmp_path}/broker.sock"
@@ -56,10 +57,11 @@ def test_the_foundation_is_made_of_processes() -> None:
     [
         ("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0", "broker"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka.example.test:9092", "kafka"),
+        ("DNSORCH_NAMESERVERS", ["ns1.example.test:53"], "nameserver"),
     ],
 )
 def test_what_the_user_has_is_not_started(
-    embedded: Settings, setting: str, value: str, left_out: str
+    embedded: Settings, setting: str, value: object, left_out: str
 ) -> None:
     setattr(embedded, setting, value)
     assert list(stack.processes()) == [name for name in PROCESSES if name != left_out]

@@ -19,7 +19,13 @@ from typing import Any, TypeVar
 import dns.message
 import dns.query
 import httpx
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    Message,
+    Producer,
+    TopicPartition,
+)
 from django.conf import settings
 
 T = TypeVar("T")
@@ -104,7 +110,7 @@ class Stack:
 
     def up(self) -> None:
         """Start everything and wait until both doors are open."""
-        self.env = variables(self.directory)
+        self.env = self.variables()
         prepared = subprocess.run(
             [
                 sys.executable,
@@ -124,6 +130,10 @@ class Stack:
         output, _ = guide.communicate(timeout=2 * PATIENCE)
         assert guide.returncode == 0, f"{output}\n{self.logs()}"
         self.about = json.loads((self.directory / "stack.json").read_text())
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of its processes."""
+        return variables(self.directory)
 
     def down(self) -> None:
         """Kill everything: how a stack stops in an orderly way is tested elsewhere."""
@@ -256,7 +266,9 @@ class Stack:
             numbers = list(
                 consumer.list_topics(topic, timeout=10).topics[topic].partitions
             )
-            consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
+            consumer.assign(
+                [TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers]
+            )
             ended = 0
             while ended < len(numbers):
                 message = consumer.poll(10)

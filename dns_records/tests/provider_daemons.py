@@ -1,0 +1,167 @@
+"""BIND and PowerDNS under the provider contract: daemons of the tests' own.
+
+They run where the real services are installed. Nobody else has their zones, so a test
+may stop them and make them refuse.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import dns.message
+import dns.name
+import dns.query
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+import dns.tsig
+import dns.zone
+
+from deploy.services import bind, powerdns, tsig
+from deploy.services.base import Service as Daemon
+from deploy.services.ports import HOST, Ports
+from dns_records.providers.base import RRsetChange
+from dns_records.providers.rfc2136 import Rfc2136Provider
+from dns_records.tests.provider_services import ZONE, Service, rr
+from dnsorch.tests.e2e.harness import until
+
+FIRST = (rr("@", "NS", "ns1.example.test."), rr("ns1", "A", "127.0.0.1"))
+
+
+class RealServer(Service):
+    """A name server behind the RFC 2136 provider; it outlives the test."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        """Bring its zone to what it began with."""
+        self.daemon = daemon
+        self.patient = self.provider = self.connect(tsig.OURS)
+        self.unreachable = self.connect(tsig.OURS, server="127.0.0.2")
+        self.wipe()
+        self.first_serial = self.serial()
+
+    def connect(self, key: str, **options: object) -> Rfc2136Provider:
+        """Return a provider that signs with one of the daemon's keys."""
+
+        def read(*, fresh: bool = False) -> str:
+            return tsig.secret(self.daemon.root, key)
+
+        where = {"server": HOST, "port": self.daemon.port, "key_name": key}
+        return Rfc2136Provider({**where, **options}, read)
+
+    def wipe(self) -> None:
+        """Leave only what the zone began with."""
+        secret = tsig.secret(self.daemon.root, tsig.OURS)
+        query = dns.message.make_query(ZONE, "AXFR")
+        query.use_tsig(dns.tsig.Key(tsig.OURS, secret, tsig.ALGORITHM))
+        held = dns.zone.Zone(ZONE, relativize=False)
+        dns.query.inbound_xfr(
+            HOST, held, query, self.daemon.port, timeout=5, lifetime=5
+        )
+        images = {
+            (str(name), dns.rdatatype.to_text(rdataset.rdtype)): RRsetChange(
+                str(name), dns.rdatatype.to_text(rdataset.rdtype), 0, ()
+            )
+            for name, rdataset in held.iterate_rdatasets()
+            if rdataset.rdtype != dns.rdatatype.SOA
+        }
+        images.update({(each.name, each.type): each for each in FIRST})
+        self.patient.apply(ZONE, list(images.values()))
+
+    def ask(self, name: str, rtype: str) -> dns.rrset.RRset | None:
+        """Return an RRset as served."""
+        query = dns.message.make_query(name, rtype, flags=0)
+        answer = dns.query.tcp(query, HOST, 5, self.daemon.port)
+        return answer.get_rrset(
+            answer.answer,
+            dns.name.from_text(name),
+            dns.rdataclass.IN,
+            dns.rdatatype.from_text(rtype),
+        )
+
+    def serial(self) -> int:
+        """Return the serial, which rises by one with each message."""
+        soa = self.ask(ZONE, "SOA")
+        assert soa is not None
+        serial: int = soa[0].serial
+        return serial
+
+    def rrset(self, name: str, rtype: str) -> tuple[int, tuple[str, ...]] | None:
+        found = self.ask(name, rtype)
+        return (found.ttl, tuple(sorted(r.to_text() for r in found))) if found else None
+
+    def updates(self) -> int:
+        return self.serial() - self.first_serial
+
+    def refuse(self, *names: str) -> None:
+        # A key that the server knows; neither server lets it write the marker.
+        self.provider = self.connect(tsig.OTHER)
+
+    def ignore(self, name: str) -> None:
+        # BIND leaves out what does not fit beside a CNAME.
+        self.patient.apply(ZONE, [RRsetChange(name, "CNAME", 300, ("a.example.net.",))])
+
+    def lose_answers(self) -> None:
+        self.provider = self.connect(tsig.OURS, timeout_s=0.2)
+        self.seen = self.serial()
+        self.send(signal.SIGSTOP)
+
+    def heal(self) -> None:
+        self.provider = self.patient
+        self.send(signal.SIGCONT)
+        until(lambda: self.serial() > self.seen or None, "what waited is applied")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the daemon."""
+        assert self.daemon.pid is not None
+        os.kill(self.daemon.pid, number)
+
+
+class Bind(RealServer):
+    """BIND 9: what it cannot do it leaves out, and says NOERROR."""
+
+    def refuse(self, *names: str) -> None:
+        # The other key may write some types; a key of transfers may write nothing.
+        self.provider = self.connect(tsig.OTHER if names else tsig.TRANSFER)
+
+
+class PowerDnsUpdate(RealServer):
+    """PowerDNS by DNS UPDATE: what it cannot do makes it refuse the whole."""
+
+    refuses_conflicts = True
+    cannot = {"ignore": "it never ignores a part of an UPDATE"}
+
+
+#: The daemon, and how it is tested, by the id of the tests.
+KINDS: Mapping[str, tuple[type[Daemon], type[RealServer]]] = {
+    "bind": (bind.Primary, Bind),
+    "powerdns-update": (powerdns.PowerDNS, PowerDnsUpdate),
+}
+
+
+class Daemons:
+    """Daemons that start when they are asked for, and stop together."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep their data in ``root``."""
+        self._root = root
+        self._ports = Ports(root / "ports.json")
+        self._running: dict[str, Daemon] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for daemon in self._running.values():
+            daemon.down()
+
+    def server(self, name: str) -> RealServer:
+        """Return a server with a zone as new."""
+        kind, server = KINDS[name]
+        if name not in self._running:
+            self._running[name] = kind(self._root, self._ports)
+            self._running[name].up()
+        return server(self._running[name])
