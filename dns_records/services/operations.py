@@ -47,10 +47,13 @@ def hurry(access: Access, request: Request) -> None:
     """
     zone = _zone(access, request)
     with transaction.atomic():
-        queued = Request.objects.filter(pk=request.pk, status=Status.QUEUED)
-        if zone is None or not queued.update(next_attempt_at=None):
+        if zone is None:
             raise not_retryable(request)
+        # The lane before the request, as everybody does who writes both.
         lanes.hurry(zone.pk)
+        queued = Request.objects.filter(pk=request.pk, status=Status.QUEUED)
+        if not queued.update(next_attempt_at=None):
+            raise not_retryable(request)
         entry = Entry(Step.ENQUEUED, f"tried again now: asked for by {access.owner}")
         timeline.append([request.pk], entry)
         transaction.on_commit(partial(wake.publish, wake.DELIVER, zone.pk))

@@ -156,6 +156,8 @@ def _check_lane_is_empty(zone: Zone) -> None:
 def _check_policy(zone: Zone) -> None:
     """Refuse a policy that the name servers given can never meet."""
     policy, count = zone.verify_policy, len(zone.nameservers)
+    if len(set(zone.nameservers)) != count:
+        raise _invalid("/nameservers", "a name server is listed twice")
     if policy != VerifyPolicy.NONE and not count:
         raise _invalid("/nameservers", f"the policy {policy} needs a name server")
     if policy == VerifyPolicy.K_OF_N:

@@ -36,7 +36,9 @@ WWW = ("www.example.test.", "A")
 
 def run(submission: Any, **options: Any) -> Request:
     """Submit something; return its request, accepted or rejected."""
-    return Request.objects.get(pk=submit(submission, **options).request_id)
+    answer = submit(submission, **options)
+    assert answer.request_id is not None
+    return Request.objects.get(pk=answer.request_id)
 
 
 def create(value: str, **fields: Any) -> Request:
