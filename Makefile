@@ -18,7 +18,7 @@ demo: $(INSTALLED) ## The same for one request through each door, then stop
 	@exec $(BIN)/python manage.py run_stack --demo
 
 test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## Style: black, isort, flake8
 	$(BIN)/black --quiet --check --diff .

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests, and which worker of pytest-xdist runs them."""
+"""The stack that the end-to-end tests of one process share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ from dnsorch.tests.e2e.harness import Stack
 HERE = Path(__file__).parent
 
 
-# Before pytest-xdist looks for the groups.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; those that share a stack share a worker."""
+    """Mark every test of this folder."""
     for item in items:
         if item.path.is_relative_to(HERE):
-            shares = "shared" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group("e2e" if shares else "e2e-own"))
 
 
 @pytest.fixture
