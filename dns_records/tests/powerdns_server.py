@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -146,12 +147,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(zone: str) -> Iterator[PowerDns]:
+def running(zone: str, tls: ssl.SSLContext | None = None) -> Iterator[PowerDns]:
     """Run the server on a port of the loopback."""
     powerdns = PowerDns(zone)
     with _Http(("127.0.0.1", 0), _Handler) as http:
         http.powerdns = powerdns
         powerdns.url = f"http://127.0.0.1:{http.server_port}"
+        if tls is not None:
+            powerdns.url = powerdns.url.replace("http", "https")
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -60,7 +60,7 @@ class Route53:
             private_zone=False,
             caller_reference=mock_random.get_random_hex(8),
         )
-        return made.id
+        return made.id.removeprefix("/hostedzone/")
 
     def held(self, zone: str) -> State:
         """Return the record sets of the only hosted zone of that name."""
