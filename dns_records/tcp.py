@@ -8,12 +8,17 @@ of its own, :class:`NothingSent`.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import threading
 import time
 from typing import Any, NamedTuple
 
+import dns.inet
+
 DEFAULT_PORT = 53
+# With the underscore that names inside a network of containers have.
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
 
 class NothingSent(ConnectionError):
@@ -47,6 +52,8 @@ class Endpoint(NamedTuple):
             raise ValueError(f"{text!r} is not an address")
         if not 0 < int(port) < 65536:
             raise ValueError(f"{text!r}: a port is between 1 and 65535")
+        if not dns.inet.is_address(host) and not _HOST.fullmatch(host):
+            raise ValueError(f"{text!r} has neither an IP address nor a host name")
         return cls(host, int(port))
 
 

@@ -339,7 +339,11 @@ def test_where_an_item_comes_from(zone: Zone) -> None:
         "traceparent": parent,
         "on_behalf_of": "ci://web",
     }
-    bare = {"correlation_id": None, "traceparent": None, "on_behalf_of": None}
+    bare: dict[str, Any] = {
+        "correlation_id": None,
+        "traceparent": None,
+        "on_behalf_of": None,
+    }
     consumer = caller("kafka", source="kafka")
     items = [add("a", **about), add("b", traceparent="nonsense"), add("c", **bare)]
     answer = consumer.post(BATCH, {"items": items}, headers={"X-Request-ID": "batch-1"})

@@ -155,8 +155,11 @@ def test_a_deletion_of_an_rrset_is_replayed(api: APIClient) -> None:
 
 
 def test_zone_writes_are_replayed(api: APIClient, zone: Zone) -> None:
-    body = {"name": "new.test", "backend": zone.backend.name}
-    body["verify"] = {"policy": "none"}
+    body = {
+        "name": "new.test",
+        "backend": zone.backend.name,
+        "verify": {"policy": "none"},
+    }
     first = api.post(ZONES, body, headers=KEY)
     assert first.status_code == 201
     assert_replayed(api.post(ZONES, body, headers=KEY), first)
@@ -205,7 +208,7 @@ def test_a_key_of_255_characters(api: APIClient) -> None:
 
 def test_what_could_not_be_read_uses_no_key_up(api: APIClient) -> None:
     answer = api.generic(
-        "POST", RECORDS, b"{", content_type="application/json", headers=KEY
+        "POST", RECORDS, "{", content_type="application/json", headers=KEY
     )
     assert_rejected(answer, 400, "malformed_body")
     assert not IdempotencyKey.objects.exists()
