@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import pytest
 from pytest_django.fixtures import Settings
 
 from dnsorch.embedded.kafka import MockKafka
-from kafka_bridge.tests.support import FakeApi, Topics
-
-_numbers = count()
+from dnsorch.tests import real
+from kafka_bridge.tests.support import FakeApi, RealKafka, Topics
 
 
 @pytest.fixture(scope="session")
-def shared_kafka() -> Iterator[MockKafka]:
-    """One cluster for all tests of a process; each test has topics of its own."""
+def shared_kafka() -> Iterator[MockKafka | RealKafka]:
+    """One cluster for all tests of a process; each test has topics of its own.
+
+    It is Apache Kafka where the environment names the real services.
+    """
+    if real.WANTED:
+        yield RealKafka(real.setting("KAFKA_BOOTSTRAP_SERVERS"))
+        return
     with MockKafka() as kafka:
         yield kafka
 
 
 @pytest.fixture
-def topics(shared_kafka: MockKafka, settings: Settings) -> Topics:
+def topics(shared_kafka: MockKafka | RealKafka, settings: Settings) -> Topics:
     """Three fresh topics, and the settings that name them."""
-    number = next(_numbers)
+    mark = uuid.uuid4().hex[:8]
     names = Topics(
-        shared_kafka.address,
-        f"requests-{number}",
-        f"outcomes-{number}",
-        f"dlq-{number}",
+        shared_kafka.address, f"requests-{mark}", f"outcomes-{mark}", f"dlq-{mark}"
     )
     for name, partitions in ((names.requests, 3), (names.outcomes, 3), (names.dlq, 2)):
         shared_kafka.create_topic(name, partitions)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from kafka_bridge import options
 from kafka_bridge.assignment import Assignment
@@ -33,6 +34,20 @@ class Topics(NamedTuple):
     requests: str
     outcomes: str
     dlq: str
+
+
+class RealKafka:
+    """A broker that runs elsewhere, with what tests need of the mock cluster."""
+
+    def __init__(self, address: str) -> None:
+        """``address`` is ``host:port``."""
+        self.address = address
+        self._admin = AdminClient({"bootstrap.servers": address})
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Create a topic; once this returns, clients see it."""
+        made = self._admin.create_topics([NewTopic(name, partitions, 1)])
+        made[name].result(DEADLINE_S)
 
 
 def message(

@@ -1,0 +1,42 @@
+"""Fixtures of the tests on real services, which all run in one worker of xdist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dnsorch.tests import real
+from dnsorch.tests.services.harness import RealStack
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder; skip it where the services are not wanted."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.services)
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+            if not real.WANTED:
+                item.add_marker(pytest.mark.skip("needs the real services"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
+    """Start the stack once."""
+    stack = RealStack(tmp_path_factory.mktemp("stack"))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture
+def stack(shared: RealStack) -> RealStack:
+    """Give the stack that tests share: each uses names and keys of its own."""
+    shared.since = datetime.now(UTC).isoformat()
+    return shared

@@ -1,0 +1,130 @@
+"""The stack as processes on PostgreSQL, Redis, Apache Kafka and two BINDs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from deploy.services import processes
+from dnsorch.tests import real
+from dnsorch.tests.e2e.harness import ROOT, TOPICS, Stack
+
+SERVICES = ROOT / "deploy" / "services"
+# What BIND logs of each record that an UPDATE adds.
+ADDED = re.compile(r"updating zone '[^']+': adding an RR at '([^']+)' (\S+) (.+)")
+
+
+@dataclass
+class RealStack(Stack):
+    """A stack with a database of its own; the services are everybody's."""
+
+    database: str = field(default_factory=lambda: f"stack_{uuid.uuid4().hex[:8]}")
+    log_start: int = 0
+
+    @property
+    def services(self) -> Path:
+        """Where the services have their data."""
+        return Path(real.setting("DNSORCH_SERVICES_DIR"))
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of its processes: nothing embedded is left."""
+        url = urlsplit(real.setting("DATABASE_URL"))
+        return {
+            **super().variables(),
+            "DATABASE_URL": url._replace(path=f"/{self.database}").geturl(),
+            "CELERY_BROKER_URL": real.setting("CELERY_BROKER_URL").rstrip("0") + "1",
+            "KAFKA_BOOTSTRAP_SERVERS": real.setting("KAFKA_BOOTSTRAP_SERVERS"),
+            "KAFKA_CONSUMER_GROUP": self.database,
+            "DNSORCH_NAMESERVERS": real.setting("DNSORCH_NAMESERVERS"),
+            "DNSORCH_TSIG_KEY_FILE": real.setting("DNSORCH_TSIG_KEY_FILE"),
+        }
+
+    def up(self) -> None:
+        """Start it, with an empty database and empty topics."""
+        administer(f"CREATE DATABASE {self.database}")
+        forget_messages()
+        self.log_start = self._bind_log.stat().st_size
+        super().up()
+
+    def down(self) -> None:
+        """Kill everything, and drop the database."""
+        super().down()
+        administer(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+
+    def kill(self, name: str) -> None:
+        """Kill a process; the broker is Redis."""
+        if name == "broker":
+            os.kill(self.pid("redis"), signal.SIGKILL)
+        else:
+            super().kill(name)
+
+    def start(self, name: str) -> None:
+        """Start a process; the broker is Redis, on its port of before."""
+        if name == "broker":
+            subprocess.run(
+                [SERVICES / "up", "redis"], check=True, stdout=subprocess.DEVNULL
+            )
+        else:
+            super().start(name)
+
+    def pid(self, service: str) -> int:
+        """Return the process id of a service."""
+        pid = processes.running(self.services / service / "pid")
+        assert pid is not None, f"{service} does not run"
+        return pid
+
+    def added(self, name: str) -> list[str]:
+        """Return the rdata that BIND added at ``name``, in order."""
+        with self._bind_log.open() as log:
+            log.seek(self.log_start)
+            found = [ADDED.search(line) for line in log]
+        owner = name.rstrip(".")
+        return [match[3] for match in found if match and match[1] == owner]
+
+    def shell(self, code: str) -> Any:
+        """Run Python in the stack's environment; return its last line, JSON."""
+        prologue = "import json, django\ndjango.setup()\n"
+        done = subprocess.run(
+            [sys.executable, "-c", prologue + code],
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return json.loads(done.stdout.splitlines()[-1])
+
+    @property
+    def _bind_log(self) -> Path:
+        return self.services / "bind" / "log"
+
+
+def administer(statement: str) -> None:
+    """Have PostgreSQL execute a statement, outside a transaction."""
+    url = real.setting("DATABASE_URL")
+    quiet = ["--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+    subprocess.run(["psql", *quiet, "--command", statement, url], check=True)
+
+
+def forget_messages() -> None:
+    """Delete what is on the topics: a new group starts with the oldest message."""
+    servers = {"bootstrap.servers": real.setting("KAFKA_BOOTSTRAP_SERVERS")}
+    admin = AdminClient(servers)
+    ends = [
+        TopicPartition(topic, number, OFFSET_END)
+        for topic in TOPICS
+        for number in admin.list_topics(topic, timeout=30).topics[topic].partitions
+    ]
+    for deleted in admin.delete_records(ends).values():
+        deleted.result(30)
