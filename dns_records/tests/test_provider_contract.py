@@ -20,7 +20,7 @@ from dns_records.providers.errors import (
     ProviderError,
     Unreachable,
 )
-from dns_records.tests import provider_daemons, route53_server
+from dns_records.tests import documented_provider, provider_daemons, route53_server
 from dns_records.tests.provider_services import (
     RUNNING,
     ZONE,
@@ -63,7 +63,12 @@ def daemons(
 
 
 @pytest.fixture(
-    params=[*RUNNING, "route53", *(provider_daemons.KINDS if real.WANTED else ())]
+    params=[
+        *RUNNING,
+        "route53",
+        "documented",
+        *(provider_daemons.KINDS if real.WANTED else ()),
+    ]
 )
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     """Each service in turn."""
@@ -72,6 +77,8 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
         server = request.getfixturevalue("route53")
         server.reset()
         running = nullcontext(Route53(server))
+    elif request.param == "documented":
+        running = documented_provider.running(request.getfixturevalue("tmp_path"))
     elif request.param in provider_daemons.KINDS:
         daemons = request.getfixturevalue("daemons")
         running = nullcontext(daemons.server(request.param))
