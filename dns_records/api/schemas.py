@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -49,15 +49,16 @@ def comment_field(**kwargs: Any) -> serializers.CharField:
 class RoundTripSerializer(StrictSerializer):
     """A body that may be what a GET has shown, with something else in it.
 
-    Its context holds ``current``, what a GET shows now. ``volatile`` are the read-only
-    fields that change by themselves: they may have been otherwise a moment ago.
+    Its context holds ``current``, which returns what a GET shows now. ``volatile`` are
+    the read-only fields that change by themselves: they may have been otherwise.
     """
 
     volatile: ClassVar[frozenset[str]] = frozenset()
 
     def current(self) -> Mapping[str, Any] | None:
         """Return what a GET shows now, but for what is volatile."""
-        shown: Mapping[str, Any] | None = self.context.get("current")
+        read: Callable[[], Mapping[str, Any] | None] = self.context["current"]
+        shown = read()
         if shown is None:
             return None
         given: Mapping[str, Any] = self.initial_data

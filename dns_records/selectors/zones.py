@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from dns_records.models import Change, Record, RRset, Zone
 from dnsorch import clock
+from dnsorch.exceptions import ZoneNotFound
 from dnsorch.tokens.access import Access
 
 
@@ -25,6 +26,18 @@ def visible_to(access: Access) -> QuerySet[Zone]:
     if access.zones is not None:
         found = found.filter(name__in=sorted(access.zones))
     return found.order_by("name")
+
+
+def get(access: Access, name: str) -> Zone:
+    """Return the zone of a canonical name, with its counts and lane.
+
+    Raises:
+        ZoneNotFound: there is none, or it is not theirs to see.
+    """
+    found = visible_to(access).filter(name=name).first()
+    if found is None:
+        raise ZoneNotFound(f"no zone {name} is registered")
+    return found
 
 
 def _count(rows: QuerySet[Any], path: str) -> Coalesce:

@@ -95,10 +95,11 @@ class RecordViewSet(ChangingView, viewsets.GenericViewSet[Record]):
         """Replace the value, TTL or comment of a record, which keeps its id."""
         asked = request.data
 
+        def current() -> dict[str, Any]:
+            return selectors.records.body(selectors.records.get(self.access, pk))
+
         def read() -> UpdateRecord:
-            shown = selectors.records.body(selectors.records.get(self.access, pk))
-            context = {"current": shown}
-            new = validated(RecordUpdate, asked, context=context)
+            new = validated(RecordUpdate, asked, context={"current": current})
             return UpdateRecord(Target(id=pk), new, precondition(request))
 
         return self.submit(

@@ -93,7 +93,7 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
 
         def read() -> ChangeSet:
             found = zones.get(self.access, names.zone_name(zone))
-            context = {"current": _shown(found, name, rtype)}
+            context = {"current": lambda: _shown(found, name, rtype)}
             wanted = validated(RRsetBody, asked, context=context)
             draft = Draft(
                 action="put",

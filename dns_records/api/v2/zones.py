@@ -87,7 +87,7 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
 
         def perform(row: Request) -> None:
             found = zones.get(self.access, names.zone_name(zone))
-            context = {"current": self._body(found.name)}
+            context = {"current": lambda: self._body(found.name)}
             fields = validated(ZoneUpdate, asked, context=context, partial=True)
             origin = self.origin("change_zone")
             zone_requests.change(self.access, origin, row, found, fields)
@@ -146,7 +146,4 @@ class ZoneViewSet(TrackedView, viewsets.GenericViewSet[Zone]):
         )
 
     def _body(self, name: str) -> dict[str, Any]:
-        zones.get(self.access, name)
-        return selectors.zones.body(
-            selectors.zones.visible_to(self.access).get(name=name)
-        )
+        return selectors.zones.body(selectors.zones.get(self.access, name))

@@ -33,7 +33,8 @@ def body(request_id: UUID) -> dict[str, Any]:
 
 def render(request: Request) -> Answer:
     """Return the answer to an accepted v2 write: the request itself."""
-    return Answer(202, body(request.pk), location(request), request.pk)
+    (shown,) = selectors.requests.v2([request])
+    return Answer(202, shown, location(request), request.pk)
 
 
 DOORWAY = Doorway(render=render, render_error=render_error)

@@ -1,0 +1,148 @@
+"""How many SQL statements a call takes: as many for a hundred rows as for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from dns_records.models import Zone
+from dns_records.tests import world
+from dns_records.tests.callers import (
+    BATCH,
+    CHANGESETS,
+    RECORDS,
+    WWW,
+    ZONES,
+    caller,
+    change,
+    changeset,
+    record,
+)
+
+LIST = f"{ZONES}example.test/rrsets/"
+A1, A2 = "192.0.2.1", "192.0.2.2"
+# Savepoints stand for the transaction that a test is in already.
+TRANSACTION = ("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT", "ROLLBACK", "SET LOCAL")
+
+
+@pytest.fixture
+def api(zone: Zone) -> APIClient:
+    """A client whose token's use has been noted for this minute."""
+    api = caller()
+    assert api.get(ZONES).status_code == 200
+    return api
+
+
+def count(call: Callable[[], Any], status: int) -> int:
+    """Return how many statements a call took, those of transactions aside."""
+    with CaptureQueriesContext(connection) as context:
+        answer = call()
+    assert answer.status_code == status, answer.json()
+    statements = [each["sql"] for each in context.captured_queries]
+    return sum(not each.startswith(TRANSACTION) for each in statements)
+
+
+def changes(action: str, number: int, *records: str) -> dict[str, Any]:
+    """Return a change set of many RRsets."""
+    return changeset(*(change(action, f"h{i}", *records) for i in range(number)))
+
+
+def test_a_record(api: APIClient) -> None:
+    assert count(lambda: api.post(RECORDS, record()), 202) == 14
+    shown = api.get(RECORDS).json()["results"][0]
+    where = shown["links"]["self"]
+    assert count(lambda: api.patch(where, {"value": A2}), 202) == 14
+    assert count(lambda: api.put(where, {**shown, "ttl": 7}), 202) == 15
+    assert count(lambda: api.get(where), 200) == 2
+    assert count(lambda: api.delete(where), 202) == 14
+
+
+def test_a_key_costs_four(api: APIClient) -> None:
+    """It is looked up, taken, read back and settled."""
+    keyed = {"Idempotency-Key": "k"}
+    assert count(lambda: api.post(RECORDS, record(), headers=keyed), 202) == 18
+    # The replay: token, key, and an event of the original.
+    assert count(lambda: api.post(RECORDS, record(), headers=keyed), 202) == 5
+
+
+def test_a_rejection(api: APIClient) -> None:
+    assert count(lambda: api.post(RECORDS, record(value="x")), 400) == 5
+    assert count(lambda: api.post(CHANGESETS, {}), 400) == 4
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_a_change_set_of_any_size(api: APIClient, number: int) -> None:
+    added = changes("add", number, A1)
+    assert count(lambda: api.post(CHANGESETS, added), 202) == 13
+    replaced = changes("replace", number, A2)
+    assert count(lambda: api.post(CHANGESETS, replaced), 202) == 14
+    deleted = changes("delete", number)
+    assert count(lambda: api.post(CHANGESETS, deleted), 202) == 14
+
+
+def test_a_large_change_set_is_written_in_a_few_parts(api: APIClient) -> None:
+    """Two INSERTs are split in two: SQLite takes 999 parameters, as Django knows."""
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL takes them in one")
+    assert count(lambda: api.post(CHANGESETS, changes("add", 100, A1)), 202) == 15
+
+
+def test_an_rrset(api: APIClient) -> None:
+    body = {"records": [A1]}
+    assert count(lambda: api.put(WWW, body), 202) == 14
+    assert count(lambda: api.put(WWW, body), 202) == 12
+    assert count(lambda: api.get(WWW), 200) == 4
+    assert count(lambda: api.delete(WWW), 202) == 17
+
+
+def test_items_of_a_batch_cost_what_single_ones_do(api: APIClient) -> None:
+    def items(letter: str, number: int) -> dict[str, Any]:
+        one = [changeset(change("add", f"{letter}{i}", A1)) for i in range(number)]
+        return {"items": [{"changeset": each} for each in one]}
+
+    # The token is read once.
+    assert count(lambda: api.post(BATCH, items("a", 1)), 207) == 13
+    assert count(lambda: api.post(BATCH, items("b", 5)), 207) == 61
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_lists(api: APIClient, number: int) -> None:
+    for i in range(number - 1):
+        world.make_zone(f"z{i}.test.")
+    for i in range(number):
+        world.post(world.draft("add", f"h{i}", "A", A1, A2))
+    for url, statements in (
+        (f"{RECORDS}?zone=example.test&type=A&name=h0.example.test", 2),
+        (RECORDS, 2),
+        (LIST, 4),
+        (f"{LIST}?status=pending&rdata={A1}", 4),
+        ("/api/v1/requests/", 3),
+        ("/api/v2/requests/", 4),
+        ("/api/v2/requests/?name=h0.example.test", 4),
+        (ZONES, 2),
+    ):
+        assert count(lambda at=url: api.get(at), 200) == statements, url  # type: ignore[misc]
+
+
+def test_single_reads(api: APIClient) -> None:
+    row = world.post(world.draft("add", "h", "A", A1))
+    assert count(lambda: api.get(f"/api/v1/requests/{row.pk}/"), 200) == 3
+    assert count(lambda: api.get(f"/api/v2/requests/{row.pk}/"), 200) == 4
+    assert count(lambda: api.get(f"/api/v2/requests/{row.pk}/events/"), 200) == 3
+    assert count(lambda: api.get(f"{ZONES}example.test/"), 200) == 2
+
+
+def test_waiting_reads_one_row_each_time(api: APIClient) -> None:
+    headers = {"Prefer": "wait=0"}
+    body = changes("add", 1, A1)
+    assert count(lambda: api.post(CHANGESETS, body, headers=headers), 202) == 13 + 1
+
+
+def test_a_dry_run(api: APIClient) -> None:
+    url = f"{CHANGESETS}?dry_run=true"
+    assert count(lambda: api.post(url, changes("add", 50, A1)), 200) == 6
