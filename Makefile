@@ -6,7 +6,8 @@ LOCKS := base prod dev deploy
 VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types migrations-check openapi-check format lock clean
+.PHONY: help run demo test lint types migrations-check openapi-check deploy-check \
+    format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,9 @@ openapi-check: $(INSTALLED) ## OpenAPI: each version's document is valid
 	    $(BIN)/python manage.py spectacular --api-version $$version --validate \
 	        --fail-on-warn --file /dev/null || exit 1; \
 	done
+
+deploy-check: $(INSTALLED) ## Images, compose file and manifests in deploy/: linted
+	@deploy/check
 
 format: $(INSTALLED) ## Let black and isort rewrite the code
 	$(BIN)/isort --quiet .
