@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from dns_records.models import Change, RRset, Zone
+from dns_records.models import Change, Lane, RRset, Zone
 from dns_records.providers.memory import Faults, Store
 from dns_records.services import delivery, results, withdrawal
 from dns_records.services.changes import ChangeSet, Precondition
@@ -27,6 +28,7 @@ from dns_records.tests.world import (
     told,
     wanted,
 )
+from dnsorch import clock
 from dnsorch.exceptions import Conflict, IllegalTransition
 from requests_tracker.models import OutboxEvent, Request
 
@@ -282,3 +284,30 @@ def test_a_refused_change_is_failed_while_its_lane_is_drained(
     delivery.drain(zone.pk)
     assert fresh(request).status == "verifying"
     assert served(zone) == wanted(zone) == applied(zone)
+
+
+def test_what_is_decided_before_the_lock_is_built_upon(
+    zone: Zone, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message is decided between locking the name and locking the requests."""
+    delivery.drain(zone.pk)
+    store.faults = Faults(lose_answer=True)
+    sent = add("www", "192.0.2.1")
+    delivery.drain(zone.pk)
+    store.faults = Faults()
+    request = add("www", "192.0.2.2")
+    Request.objects.filter(pk=request.pk).update(
+        next_attempt_at=clock.now() + timedelta(hours=1)
+    )
+    undecided = withdrawal._undecided
+
+    def decide(zone: Zone, names: set[str]) -> list[Change]:
+        monkeypatch.setattr(withdrawal, "_undecided", undecided)
+        Lane.objects.update(not_before=None)
+        delivery.drain(zone.pk)
+        return undecided(zone, names)
+
+    monkeypatch.setattr(withdrawal, "_undecided", decide)
+    cancel(zone, request)
+    assert states([sent, request]) == ["verifying", "cancelled"]
+    assert wanted(zone) == applied(zone) == {WWW: (300, ("192.0.2.1",))}
