@@ -1,9 +1,10 @@
-"""A broker that only remembers, and a zone in memory."""
+"""A broker that only remembers, a zone in memory, a Route 53 in a thread."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -12,6 +13,9 @@ from dns_records.models import Zone
 from dns_records.providers import memory
 from dns_records.services import wake
 from dns_records.tests import world
+
+if TYPE_CHECKING:
+    from dns_records.tests.route53_server import Route53
 
 
 @dataclass
@@ -42,6 +46,17 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     monkeypatch.setattr(wake, "current_app", broker)
     monkeypatch.setattr(wake, "_paused_until", 0.0)
     return broker
+
+
+@pytest.fixture(scope="session")
+def route53() -> Iterator[Route53]:
+    """Run Route 53 once in a process: moto has one state, and takes long to stop."""
+    # moto takes a second to import.
+    from dns_records.tests import route53_server
+
+    with route53_server.running() as server:
+        server.create("example.test.")
+        yield server
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ class Route53:
         self.reset()
 
     def reset(self) -> None:
-        """Empty every hosted zone but for its apex; forget faults."""
+        """Leave the first hosted zone, with nothing but its apex; forget faults."""
+        for zone_id in list(self.backend.zones)[1:]:
+            del self.backend.zones[zone_id]
         for zone in self.backend.zones.values():
             made = [each for each in zone.rrsets if each.type == "SOA"]
             made.append(_record_set(_apex_ns(zone.name)))
@@ -174,6 +176,7 @@ def running() -> Iterator[Route53]:
         mock.patch.object(Route53Backend, "list_resource_record_sets", count),
     ):
         yield route53
+    route53.backend.zones.clear()
     server.stop()
     assert server._server is not None
     server._server.server_close()

@@ -20,7 +20,7 @@ from dns_records.providers.errors import (
     ProviderError,
     Unreachable,
 )
-from dns_records.tests import documented_provider, provider_daemons, route53_server
+from dns_records.tests import documented_provider, provider_daemons
 from dns_records.tests.provider_services import (
     RUNNING,
     ZONE,
@@ -43,14 +43,6 @@ def needs(ability: str) -> Callable[[Test], Test]:
         return test
 
     return note
-
-
-@pytest.fixture(scope="session")
-def route53() -> Iterator[route53_server.Route53]:
-    """Run Route 53 once: it takes long to stop."""
-    with route53_server.running() as server:
-        server.create(ZONE)
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -25,7 +24,6 @@ from dns_records.providers.errors import (
 )
 from dns_records.providers.registry import provider_class
 from dns_records.providers.route53 import Route53Provider
-from dns_records.tests import route53_server
 from dns_records.tests.provider_services import ZONE, aws_key, rr
 from dns_records.tests.route53_server import Route53
 from dnsorch.exceptions import SecretUnavailable
@@ -35,19 +33,11 @@ MARKER = "_dnsorch.example.test."
 CHANGE, LIST = "ChangeResourceRecordSets", "ListResourceRecordSets"
 
 
-@pytest.fixture(scope="module")
-def aws_server() -> Iterator[Route53]:
-    """Run Route 53 once: it takes long to stop."""
-    with route53_server.running() as server:
-        server.create(ZONE)
-        yield server
-
-
 @pytest.fixture
-def server(aws_server: Route53) -> Route53:
+def server(route53: Route53) -> Route53:
     """An empty zone."""
-    aws_server.reset()
-    return aws_server
+    route53.reset()
+    return route53
 
 
 def provider(
