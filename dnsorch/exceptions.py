@@ -97,7 +97,7 @@ class ReservedName(Invalid):
 
 
 class ChangesetTooLarge(Invalid):
-    """The change set does not fit into one DNS UPDATE message (RFC 1035, 65535 octets)."""
+    """The change set does not fit into one DNS UPDATE message (65,535 octets)."""
 
     code = "changeset_too_large"
 
@@ -167,7 +167,7 @@ class IdempotencyInProgress(Conflict):
 
 
 class PreconditionFailed(DnsorchError):
-    """The current state is not the one that the request expected (RFC 9110 section 13)."""
+    """The current state is not the one that was expected (RFC 9110 section 13)."""
 
     code = "precondition_failed"
     status = 412
