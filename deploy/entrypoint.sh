@@ -25,7 +25,7 @@ serve() {
     export GRANIAN_PORT="${GRANIAN_PORT:-8000}"
     export GRANIAN_WORKERS="${GRANIAN_WORKERS:-1}"
     export GRANIAN_BLOCKING_THREADS="${GRANIAN_BLOCKING_THREADS:-8}"
-    export GRANIAN_LOG_LEVEL="${GRANIAN_LOG_LEVEL:-warning}"
+    export GRANIAN_LOG_LEVEL="${GRANIAN_LOG_LEVEL:-error}"
     # Requests under way at SIGTERM get this long, in seconds.
     export GRANIAN_WORKERS_KILL_TIMEOUT="${GRANIAN_WORKERS_KILL_TIMEOUT:-25}"
     exec granian --interface wsgi --no-ws --respawn-failed-workers "$@" \
