@@ -7,7 +7,7 @@ VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint types migrations-check openapi-check deploy-check \
-    format lock clean
+    test-services format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,11 @@ demo: $(INSTALLED) ## The same for one request through each door, then stop
 
 test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-services: $(INSTALLED) ## The tests on PostgreSQL, Redis, Kafka, BIND and PowerDNS
+	@deploy/services/up
+	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
+	    $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
 
 lint: $(INSTALLED) ## Style: black, isort, flake8
 	$(BIN)/black --quiet --check --diff .
@@ -56,6 +61,7 @@ lock: $(INSTALLED) ## Pin requirements/*.txt anew, with hashes
 	done
 
 clean: ## Remove .venv, caches and the data of make run
+	[ ! -d var/services ] || deploy/services/down
 	rm -rf .venv var staticfiles .mypy_cache .pytest_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -26,7 +26,7 @@ from deploy.services.base import Service as Daemon
 from deploy.services.ports import HOST, Ports
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.rfc2136 import Rfc2136Provider
-from dns_records.tests.provider_services import ZONE, Service, rr
+from dns_records.tests.provider_services import ZONE, RealPowerDns, Service, rr
 from dnsorch.tests.e2e.harness import until
 
 FIRST = (rr("@", "NS", "ns1.example.test."), rr("ns1", "A", "127.0.0.1"))
@@ -135,10 +135,19 @@ class PowerDnsUpdate(RealServer):
     cannot = {"ignore": "it never ignores a part of an UPDATE"}
 
 
+def powerdns_api(daemon: Daemon) -> Service:
+    """Return PowerDNS by its API, with a zone as new."""
+    url = f"http://{HOST}:{daemon.ports['powerdns-api']}"
+    service = RealPowerDns(url, daemon.secret("powerdns-api").read_text().strip())
+    service.create()
+    return service
+
+
 #: The daemon, and how it is tested, by the id of the tests.
-KINDS: Mapping[str, tuple[type[Daemon], type[RealServer]]] = {
+KINDS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
     "bind": (bind.Primary, Bind),
     "powerdns-update": (powerdns.PowerDNS, PowerDnsUpdate),
+    "powerdns-api": (powerdns.PowerDNS, powerdns_api),
 }
 
 
@@ -148,7 +157,6 @@ class Daemons:
     def __init__(self, root: Path) -> None:
         """Keep their data in ``root``."""
         self._root = root
-        self._ports = Ports(root / "ports.json")
         self._running: dict[str, Daemon] = {}
 
     def __enter__(self) -> Self:
@@ -158,10 +166,12 @@ class Daemons:
         for daemon in self._running.values():
             daemon.down()
 
-    def server(self, name: str) -> RealServer:
+    def server(self, name: str) -> Service:
         """Return a server with a zone as new."""
         kind, server = KINDS[name]
         if name not in self._running:
-            self._running[name] = kind(self._root, self._ports)
+            root = self._root / name
+            root.mkdir()
+            self._running[name] = kind(root, Ports(root / "ports.json"))
             self._running[name].up()
         return server(self._running[name])

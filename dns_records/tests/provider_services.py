@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -233,7 +232,7 @@ class PowerDns(Service):
 
 
 class RealPowerDns(Service):
-    """A PowerDNS server whose API the environment names."""
+    """A real PowerDNS server behind the provider of its API."""
 
     refuses_conflicts = True
     cannot = {
@@ -361,22 +360,8 @@ def powerdns() -> Iterator[Service]:
         yield PowerDns(server)
 
 
-@contextmanager
-def real_powerdns() -> Iterator[Service]:
-    """Use the real PowerDNS."""
-    service = RealPowerDns(
-        os.environ["DNSORCH_TEST_PDNS_API_URL"], os.environ["DNSORCH_TEST_PDNS_API_KEY"]
-    )
-    with service.api:
-        service.create()
-        yield service
-        service.remove()
-
-
 RUNNING: dict[str, Callable[[], AbstractContextManager[Service]]] = {
     "memory": in_memory,
     "rfc2136": on_the_wire,
     "powerdns": powerdns,
 }
-if "DNSORCH_TEST_PDNS_API_URL" in os.environ:
-    RUNNING["powerdns-real"] = real_powerdns

@@ -9,21 +9,33 @@ import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.update
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from deploy.services import processes
+from deploy.services import processes, tsig
 from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import ROOT, TOPICS, Stack
 
+ZONE = "example.test."
 SERVICES = ROOT / "deploy" / "services"
 # What BIND logs of each record that an UPDATE adds.
 ADDED = re.compile(r"updating zone '[^']+': adding an RR at '([^']+)' (\S+) (.+)")
+
+
+def change(action: str, name: str, rtype: str, *records: str) -> dict[str, Any]:
+    """Return one change of a change set."""
+    found = {"action": action, "name": name, "type": rtype}
+    return {**found, "ttl": 60, "records": list(records)} if records else found
 
 
 @dataclass
@@ -93,6 +105,26 @@ class RealStack(Stack):
         owner = name.rstrip(".")
         return [match[3] for match in found if match and match[1] == owner]
 
+    def ask(self, changes: Sequence[Mapping[str, Any]], zone: str = ZONE) -> str:
+        """Post a v2 change set; return the id of the request."""
+        body = {"zone": zone, "changes": list(changes)}
+        with self.client() as client:
+            answer = client.post("/api/v2/changesets/", json=body)
+        assert answer.status_code == 202, answer.text
+        request_id: str = answer.json()["id"]
+        return request_id
+
+    def update(self, server: str, key: str, zone: str, *line: str) -> str:
+        """Add a record with a key of the services; return the rcode."""
+        secret = tsig.secret(self.services, key)
+        signer = dns.tsig.Key(key, secret, tsig.ALGORITHM)
+        message = dns.update.UpdateMessage(zone, keyring={signer.name: signer})
+        name, ttl, rtype, rdata = line
+        message.add(name, int(ttl), rtype, rdata)
+        host, _, port = server.rpartition(":")
+        answer = dns.query.tcp(message, host, port=int(port), timeout=5)
+        return dns.rcode.to_text(answer.rcode())
+
     def shell(self, code: str) -> Any:
         """Run Python in the stack's environment; return its last line, JSON."""
         prologue = "import json, django\ndjango.setup()\n"
@@ -117,10 +149,19 @@ def administer(statement: str) -> None:
     subprocess.run(["psql", *quiet, "--command", statement, url], check=True)
 
 
+def kafka_admin() -> AdminClient:
+    """Return a client that administers Kafka."""
+    return AdminClient({"bootstrap.servers": real.setting("KAFKA_BOOTSTRAP_SERVERS")})
+
+
+def unique(label: str, zone: str = ZONE) -> str:
+    """Return an owner name that no other test uses."""
+    return f"{label}-{uuid.uuid4().hex[:8]}.{zone}"
+
+
 def forget_messages() -> None:
     """Delete what is on the topics: a new group starts with the oldest message."""
-    servers = {"bootstrap.servers": real.setting("KAFKA_BOOTSTRAP_SERVERS")}
-    admin = AdminClient(servers)
+    admin = kafka_admin()
     ends = [
         TopicPartition(topic, number, OFFSET_END)
         for topic in TOPICS
