@@ -14,6 +14,8 @@ from dnsorch.api.serializers import StrictSerializer
 
 MAX_NAME = 1100
 MAX_VALUE = 65_535 * 4
+# In a URL: HTTP servers take so much of it, percent-encoded, and hardly more.
+MAX_QUERY = 2000
 
 
 class TTLField(serializers.IntegerField):
@@ -31,7 +33,8 @@ def name_field(**kwargs: Any) -> serializers.CharField:
 
 def value_field(**kwargs: Any) -> serializers.CharField:
     """Return a field for rdata in presentation form, spaces included."""
-    return serializers.CharField(max_length=MAX_VALUE, trim_whitespace=False, **kwargs)
+    longest = kwargs.pop("max_length", MAX_VALUE)
+    return serializers.CharField(max_length=longest, trim_whitespace=False, **kwargs)
 
 
 def type_field(**kwargs: Any) -> serializers.CharField:
@@ -79,7 +82,9 @@ class ImageBody(StrictSerializer):
     """An RRset's TTL and records."""
 
     ttl = TTLField(required=False, allow_null=True)
-    records = serializers.ListField(child=value_field(), allow_empty=False)
+    records = serializers.ListField(
+        child=value_field(), allow_empty=False, min_length=1
+    )
 
 
 class PlannedSchema(serializers.Serializer[object]):

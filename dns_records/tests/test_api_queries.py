@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ def test_lists(api: APIClient, number: int) -> None:
         world.make_zone(f"z{i}.test.")
     for i in range(number):
         world.post(world.draft("add", f"h{i}", "A", A1, A2))
-    for url, statements in (
+    for url, expected in (
         (f"{RECORDS}?zone=example.test&type=A&name=h0.example.test", 2),
         (RECORDS, 2),
         (LIST, 4),
@@ -126,7 +127,7 @@ def test_lists(api: APIClient, number: int) -> None:
         ("/api/v2/requests/?name=h0.example.test", 4),
         (ZONES, 2),
     ):
-        assert count(lambda at=url: api.get(at), 200) == statements, url  # type: ignore[misc]
+        assert count(partial(api.get, url), 200) == expected, url
 
 
 def test_single_reads(api: APIClient) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
@@ -31,8 +30,8 @@ class RequestFilter(StrictSerializer):
     source = serializers.ChoiceField(  # type: ignore[assignment]
         choices=Source.choices, required=False
     )
-    zone = NameField(required=False)
-    name = NameField(required=False)
+    zone = NameField(required=False, max_length=1100)
+    name = NameField(required=False, max_length=1100)
     since = serializers.DateTimeField(required=False)
     until = serializers.DateTimeField(required=False)
 
@@ -40,9 +39,9 @@ class RequestFilter(StrictSerializer):
 class RequestFilterV2(RequestFilter):
     """The filters of v2."""
 
-    requester = serializers.CharField(required=False)
-    correlation_id = serializers.CharField(required=False)
-    idempotency_key = serializers.CharField(required=False)
+    requester = serializers.CharField(required=False, max_length=255)
+    correlation_id = serializers.CharField(required=False, max_length=128)
+    idempotency_key = serializers.CharField(required=False, max_length=260)
 
 
 def given(query: Any) -> dict[str, Any]:
@@ -52,16 +51,17 @@ def given(query: Any) -> dict[str, Any]:
 
 def parameters(filters: type[StrictSerializer]) -> list[OpenApiParameter]:
     """Return the OpenAPI form of a filter's fields."""
-    found = []
-    for name, field in filters().fields.items():
-        choices = getattr(field, "choices", None)
-        moment = isinstance(field, serializers.DateTimeField)
-        found.append(
-            OpenApiParameter(
-                name,
-                OpenApiTypes.DATETIME if moment else OpenApiTypes.STR,
-                enum=list(choices) if choices else None,
-                description=str(field.help_text or ""),
-            )
-        )
-    return found
+    return [
+        OpenApiParameter(name, _schema(field), description=str(field.help_text or ""))
+        for name, field in filters().fields.items()
+    ]
+
+
+def _schema(field: Any) -> dict[str, Any]:
+    if isinstance(field, serializers.DateTimeField):
+        return {"type": "string", "format": "date-time"}
+    if isinstance(field, serializers.ChoiceField):
+        return {"type": "string", "enum": list(field.choices)}
+    longest = field.max_length
+    limit = {} if longest is None else {"maxLength": longest}
+    return {"type": "string", "minLength": 1, **limit}

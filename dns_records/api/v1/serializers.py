@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from dns_records.api.schemas import (
+    MAX_QUERY,
     RoundTripSerializer,
     TTLField,
     WarningSchema,
@@ -25,7 +26,7 @@ class RecordFilter(StrictSerializer):
     zone = name_field(required=False)
     name = name_field(required=False)
     type = type_field(required=False)
-    value = value_field(required=False)
+    value = value_field(required=False, max_length=MAX_QUERY)
     search = serializers.CharField(required=False, max_length=255)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from dns_records.api.schemas import (
+    MAX_QUERY,
     ImageBody,
     RoundTripSerializer,
     TTLField,
@@ -46,7 +47,7 @@ class ChangesetBody(StrictSerializer):
 
     zone = name_field()
     changes = ChangeBody(  # type: ignore[call-arg]
-        many=True, allow_empty=False, max_length=MAX_CHANGES
+        many=True, allow_empty=False, min_length=1, max_length=MAX_CHANGES
     )
     comment = comment_field()
 
@@ -81,7 +82,7 @@ class RRsetFilter(StrictSerializer):
 
     name = name_field(required=False)
     type = type_field(required=False)
-    rdata = value_field(required=False)
+    rdata = value_field(required=False, max_length=MAX_QUERY)
     search = serializers.CharField(required=False, max_length=255)
     status = serializers.ChoiceField(choices=["pending", "live"], required=False)
 
@@ -92,7 +93,9 @@ class RRsetBody(RoundTripSerializer):
     volatile = frozenset({"status", "version", "updated_at"})
 
     ttl = TTLField(required=False)
-    records = serializers.ListField(child=value_field(), allow_empty=False)
+    records = serializers.ListField(
+        child=value_field(), allow_empty=False, min_length=1
+    )
     comment = comment_field()
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
