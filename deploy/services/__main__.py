@@ -38,8 +38,10 @@ def main(words: Sequence[str]) -> int:
     parser = ArgumentParser(prog="deploy/services", description=__doc__)
     parser.add_argument("action", choices=["up", "down", "status", "env"])
     names = [kind.name for kind in SERVICES]
-    parser.add_argument("names", nargs="*", choices=[[], *names], metavar="NAME")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
     asked = parser.parse_args(words)
+    if unknown := set(asked.names) - set(names):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
     root = Path(os.environ.get("DNSORCH_SERVICES_DIR") or DEFAULT).resolve()
     root.mkdir(parents=True, exist_ok=True)
     try:

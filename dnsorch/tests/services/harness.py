@@ -71,8 +71,9 @@ class RealStack(Stack):
         super().up()
 
     def down(self) -> None:
-        """Kill everything, and drop the database."""
+        """Kill everything, and leave nothing in Kafka and PostgreSQL."""
         super().down()
+        forget_messages()
         administer(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
 
     def kill(self, name: str) -> None:
