@@ -139,6 +139,16 @@ def _write(
     Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
     grown = {c.request_id for c in changes if len(c.nameservers) > before[c.pk]}
     _close(zone, policy, requests, changes, reports, grown)
+    _remember_serial(zone, reports)
+
+
+def _remember_serial(zone: Zone, reports: Sequence[Report]) -> None:
+    """Keep the serial that the primary has, for those who look at the zone."""
+    for report in reports:
+        if report.address == zone.nameservers[0] and report.serial is not None:
+            Zone.objects.filter(pk=zone.pk).exclude(serial=report.serial).update(
+                serial=report.serial
+            )
 
 
 def _note_seen(zone: Zone, report: Report, changes: Iterable[Change]) -> None:

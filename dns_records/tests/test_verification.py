@@ -577,3 +577,16 @@ def test_a_server_that_is_down_is_named(db: None) -> None:
     error = fresh(request).error
     assert error is not None
     assert error["errors"][0]["detail"].startswith(f"{where} gives no answer: ")
+
+
+def test_the_zone_shows_the_serial_of_its_primary(servers: Servers) -> None:
+    zone = served_by(ONE, TWO)
+    assert zone.serial is None
+    servers.serials = {ONE: 7, TWO: 5}
+    servers.serve(ONE, "192.0.2.1")
+    add("www", "192.0.2.1")
+    delivery.drain(zone.pk)
+
+    verification.check(zone.pk)
+
+    assert Zone.objects.get(pk=zone.pk).serial == 7
