@@ -542,3 +542,19 @@ def test_impossible_options(options: dict[str, Any], words: str) -> None:
 def test_an_endpoint_that_is_no_url() -> None:
     with pytest.raises(Misconfigured, match="endpoint_url"):
         Route53Provider({"endpoint_url": "http://a b"}, aws_key).check_permission(ZONE)
+
+
+def test_a_name_that_is_no_name_is_nobody_s() -> None:
+    assert aws.canonical("a..test.") == "a..test."
+
+
+def test_a_look_that_is_not_answered_may_be_taken_again(server: Route53) -> None:
+    with mock.patch.object(
+        server.backend, "list_resource_record_sets", side_effect=_hang_up
+    ):
+        with pytest.raises(Unreachable, match="500"):
+            provider(server).probe(ZONE, [A])
+
+
+def _hang_up(*_: object, **__: object) -> None:
+    raise RuntimeError("the service is in trouble")
