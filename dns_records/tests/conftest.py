@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu.exceptions import OperationalError
 
+from dns_records import nameservers
 from dns_records.models import Zone
 from dns_records.providers import memory
 from dns_records.services import wake
 from dns_records.tests import world
+from dns_records.tests.pretended import Servers
+from dnsorch import clock
 
 if TYPE_CHECKING:
     from dns_records.tests.route53_server import Route53
@@ -69,3 +73,18 @@ def zone(db: None) -> Zone:
 def store(zone: Zone) -> memory.Store:
     """The DNS service that the zone is on."""
     return world.store_of(zone)
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
+    """Put pretended name servers in the place of real ones."""
+    servers = Servers()
+    monkeypatch.setattr(nameservers, "ask", servers.ask)
+    return servers
+
+
+@pytest.fixture
+def noon() -> Iterator[datetime]:
+    """Hold the clock."""
+    with clock.fixed(datetime.now(tz=UTC)) as now:
+        yield now
