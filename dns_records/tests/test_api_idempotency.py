@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -41,9 +42,14 @@ def api(zone: Zone) -> APIClient:
     return caller()
 
 
+def said(answer: Any) -> Any:
+    """Return what an answer says; PostgreSQL keeps no order of members."""
+    return json.loads(answer.content) if answer.content else None
+
+
 def assert_replayed(again: Any, first: Any) -> None:
     """Check that an answer is the first one given again."""
-    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert (again.status_code, said(again)) == (first.status_code, said(first))
     assert again.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
     for name in ("Content-Type", "Location", "X-Tracker-Request"):
@@ -305,7 +311,7 @@ def test_concurrent_posts_with_one_key_act_once() -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert [each.status_code for each in answers] == [202] * 4
-    assert len({each.content for each in answers}) == 1
+    assert [said(each) for each in answers] == [said(answers[0])] * 4
     replays = [each.headers.get("Idempotent-Replayed") for each in answers]
     assert sorted(replays, key=str) == [None, "true", "true", "true"]
     assert (Request.objects.count(), Change.objects.count()) == (1, 1)
