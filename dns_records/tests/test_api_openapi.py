@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -31,6 +32,7 @@ V2 = {
 }
 
 
+@cache
 def document(version: str) -> dict[str, Any]:
     """Return the OpenAPI document of a version; any warning is an error."""
     out = StringIO()
