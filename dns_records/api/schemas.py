@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 from rest_framework import serializers
 
 from dns_records.models.zone import MAX_TTL
@@ -105,6 +105,17 @@ class PlanSchema(serializers.Serializer[object]):
     warnings = WarningSchema(many=True)
     unsafe = serializers.ListField(child=serializers.CharField())
     digest = serializers.CharField()
+
+
+def or_plan(
+    name: str, answer: type[serializers.Serializer[Any]]
+) -> PolymorphicProxySerializer:
+    """Return what 200 says of a write: its answer when final, or the plan."""
+    return PolymorphicProxySerializer(
+        component_name=name,
+        serializers=[answer, PlanSchema],
+        resource_type_field_name=None,
+    )
 
 
 IDEMPOTENCY = OpenApiParameter(

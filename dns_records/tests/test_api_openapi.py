@@ -66,3 +66,25 @@ def test_bodies_are_closed_and_conditions_documented() -> None:
     assert headers == {"Idempotency-Key", "Prefer", "If-Match", "If-None-Match"}
     statuses = {"200", "202", "400", "401", "403", "404", "406", "409", "412", "413"}
     assert set(put["responses"]) == statuses | {"415", "422", "429", "500", "503"}
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "method", "answer"),
+    [
+        ("v1", "/api/v1/dns-records/", "post", "AcceptedRecord"),
+        ("v1", "/api/v1/dns-records/{id}/", "delete", "AcceptedRecord"),
+        ("v2", "/api/v2/changesets/", "post", "RequestV2"),
+        ("v2", "/api/v2/zones/{zone}/rrsets/{name}/{rtype}/", "put", "RequestV2"),
+    ],
+)
+def test_200_is_the_final_answer_or_a_plan(
+    version: str, path: str, method: str, answer: str
+) -> None:
+    found = document(version)
+    said = found["paths"][path][method]["responses"]["200"]["content"]
+    name = said["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    one_of = found["components"]["schemas"][name]["oneOf"]
+    assert [each["$ref"].rpartition("/")[2] for each in one_of] == [
+        answer,
+        "PlanSchema",
+    ]

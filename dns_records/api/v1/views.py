@@ -34,7 +34,7 @@ from requests_tracker.api import filters
 from requests_tracker.api.tracking import validated
 
 WRITE: dict[Any, Any] = {
-    200: AcceptedRecord,
+    200: schemas.or_plan("AcceptedRecordOrPlan", AcceptedRecord),
     202: AcceptedRecord,
     **problems(404, 409, 412, 422),
 }

@@ -28,7 +28,7 @@ class ChangesetViewSet(ChangingView, viewsets.GenericViewSet[Any]):
         request=ChangesetBody,
         parameters=schemas.WRITE,
         responses={
-            200: RequestV2,
+            200: schemas.or_plan("RequestOrPlan", RequestV2),
             202: RequestV2,
             **problems(404, 409, 412, 422),
         },

@@ -26,7 +26,7 @@ from requests_tracker.api.tracking import validated
 from requests_tracker.api.v2.views import DOORWAY, body
 
 WRITE: dict[Any, Any] = {
-    200: RequestV2,
+    200: schemas.or_plan("RequestOrPlan", RequestV2),
     202: RequestV2,
     **problems(404, 409, 412, 422),
 }
