@@ -24,7 +24,9 @@ test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded def
 test-services: $(INSTALLED) ## The tests on PostgreSQL, Redis, Kafka, BIND and PowerDNS
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
-	    $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not e2e"
+	    $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	        -m "not e2e and not services" && \
+	    $(BIN)/python -m pytest -m services dnsorch/tests/services
 
 lint: $(INSTALLED) ## Style: black, isort, flake8
 	$(BIN)/black --quiet --check --diff .

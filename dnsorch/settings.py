@@ -178,9 +178,24 @@ else:
     _database.setdefault("OPTIONS", {})
     _database["CONN_MAX_AGE"] = env.int("DNSORCH_DATABASE_CONN_MAX_AGE", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
-    _database["DISABLE_SERVER_SIDE_CURSORS"] = env.bool(
-        "DNSORCH_DATABASE_BEHIND_PGBOUNCER", default=False
-    )
+    _behind_pgbouncer = env.bool("DNSORCH_DATABASE_BEHIND_PGBOUNCER", default=False)
+    _database["DISABLE_SERVER_SIDE_CURSORS"] = _behind_pgbouncer
+    _limits_s = {
+        "statement_timeout": env.int(
+            "DNSORCH_DATABASE_STATEMENT_TIMEOUT_S", default=30
+        ),
+        "lock_timeout": env.int("DNSORCH_DATABASE_LOCK_TIMEOUT_S", default=10),
+        # No transaction of ours waits for anything: who is idle in one is stuck.
+        "idle_in_transaction_session_timeout": 60,
+    }
+    if _database["ENGINE"] == "django.db.backends.postgresql":
+        _database["OPTIONS"].setdefault("connect_timeout", 5)
+        # PgBouncer refuses parameters of a session: there, set them on the role.
+        if not _behind_pgbouncer:
+            _database["OPTIONS"].setdefault(
+                "options",
+                " ".join(f"-c {name}={s}s" for name, s in _limits_s.items()),
+            )
 
 # --- REST ---------------------------------------------------------------------------
 

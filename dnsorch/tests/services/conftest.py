@@ -1,4 +1,4 @@
-"""Fixtures of the tests on real services, which all run in one worker of xdist."""
+"""Fixtures of the tests on real services, which run one after the other."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder; one worker shares one stack."""
+    """Mark every test of this folder."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.services)
-            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,46 @@
+"""PostgreSQL: limits of each session, and connections that are cut at any moment."""
+
+from __future__ import annotations
+
+import pytest
+
+from dnsorch.tests.e2e.harness import in_parallel, until
+from dnsorch.tests.e2e.test_crashes import Names, post
+from dnsorch.tests.services.harness import RealStack, administer
+
+SHOW = """
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SHOW {}")
+    print(json.dumps(cursor.fetchone()[0]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "10s"),
+        ("idle_in_transaction_session_timeout", "1min"),
+    ],
+)
+def test_every_session_has_limits(stack: RealStack, limit: str, value: str) -> None:
+    assert stack.shell(SHOW.format(limit)) == value
+
+
+def test_requests_survive_that_every_connection_is_cut(stack: RealStack) -> None:
+    names = Names()
+    posts = in_parallel(
+        lambda item: post(stack, *item, names.keys[item[0]]),
+        list(names.values.items()),
+    )
+    for some in (20, 50, 80):
+        until(lambda: sum(each.done() for each in posts) >= some or None, f"{some}")
+        administer(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{stack.database}'"
+        )
+    assert {each.result() for each in posts} == {202}
+    names.check(stack)
+    for name, process in stack.running.items():
+        assert process.poll() is None, f"{name} has ended"
