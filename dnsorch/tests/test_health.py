@@ -122,6 +122,8 @@ def test_the_database_is_really_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_broker_is_really_asked(
     monkeypatch: pytest.MonkeyPatch, url: str, state: str
 ) -> None:
+    # Celery itself prefers the variable to its configuration.
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
     monkeypatch.setattr(current_app.conf, "broker_url", url)
     assert check_broker() == state
 
