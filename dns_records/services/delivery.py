@@ -188,12 +188,16 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     except PermanentRefusal as error:
         _refused(run, batch, parcels, error)
     except (Unreachable, Misconfigured, Fenced) as error:
+        ignored = isinstance(error, Fenced) and run.marker_was_ignored()
         delay = lanes.note_failure(run.lease, _lane_state(error), error)
         at = lanes.next_try(delay)
         results.not_applied(run, batch, parcels, error.detail, error, at)
         if isinstance(error, Fenced):
-            # Still our lease, and yet not our marker: it was changed by other hands.
+            # Still our lease, and yet not our marker: it was changed by other hands,
+            # or never set.
             run.forget_marker()
+        if ignored:
+            results.fail(run, parcels, results.marker_ignored())
         raise Waiting from error
     except OutcomeUnknown as error:
         if error.answered:

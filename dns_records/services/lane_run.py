@@ -64,6 +64,9 @@ class LaneRun:
         self.fenced = zone.fencing == Fencing.MARKER and self.provider.can_fence
         lane = Lane.objects.get(zone=zone)
         self.marker = Marker(lane.marker_epoch, lane.marker_number)
+        # The marker that the last takeover found and replaced, until a batch followed.
+        self.replaced: str | None = None
+        self.has_taken_over = False
         self.undecided = Batch.objects.filter(
             lane=lane, status=BatchStatus.SENT
         ).first()
@@ -103,6 +106,7 @@ class LaneRun:
             ):
                 logger.error("marker moved backwards", zone=name, found=text)
             self._remember(mine)
+            self.has_taken_over, self.replaced = True, text
             return found
         raise LeaseLost("the marker changed hands too often")
 
@@ -164,7 +168,18 @@ class LaneRun:
         fence = Fence(str(self.marker), str(mine))
         receipt = self.provider.apply(self.zone.name, images, fence=fence)
         self.marker = mine
+        self.has_taken_over = False
         return receipt
+
+    def marker_was_ignored(self) -> bool:
+        """Whether the server said yes to our takeover and kept the marker as it was.
+
+        Raises:
+            ProviderError: it cannot be asked now.
+        """
+        if not self.has_taken_over:
+            return False
+        return self.provider.read_marker(self.zone.name) == self.replaced
 
     def note_answer(self, batch: Batch, error: OutcomeUnknown) -> None:
         """Note an answer that decides nothing; the batch stays undecided."""

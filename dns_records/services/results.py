@@ -277,3 +277,11 @@ def partly_refused(missing: Sequence[str], some_applied: bool) -> DnsorchError:
         "what it had applied was put back",
         reasons=reasons,
     )
+
+
+def marker_ignored() -> DnsorchError:
+    """Return the reason of change sets at a server that keeps nothing we send."""
+    return IgnoredByServer(
+        "the server answers UPDATEs with NOERROR and does not carry them out: "
+        "not even the marker was set"
+    )
