@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from dns_records import nameservers
 from dns_records.models import Zone
-from dns_records.providers import memory
+from dns_records.providers import exchange, memory
 from dns_records.services import wake
 from dns_records.tests import world
 from dns_records.tests.pretended import Servers
@@ -88,3 +88,10 @@ def noon() -> Iterator[datetime]:
     """Hold the clock."""
     with clock.fixed(datetime.now(tz=UTC)) as now:
         yield now
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left() -> Iterator[None]:
+    """Close what the test's thread keeps."""
+    yield
+    exchange.close_kept()
