@@ -312,3 +312,8 @@ def committed(topics: Topics, group: str | None = None) -> dict[int, int]:
     found = consumer.committed(partitions, timeout=DEADLINE_S)
     consumer.close()
     return {p.partition: p.offset for p in found if p.offset >= 0}
+
+
+def codes(letters: list[Message]) -> list[bytes | None]:
+    """Return why each of these dead letters was rejected."""
+    return [letter.header("dnsorch-dlq-code") for letter in letters]
