@@ -27,7 +27,6 @@ from dnsorch.exceptions import (
 UNSAFE_SHARE = 0.3
 UNSAFE_FROM_RRSETS = 10
 WHOLE = frozenset({"create", "replace", "delete", "put"})
-SINGLE = frozenset({"add", "remove"})
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def judge(
         *_of_rrsets(context, images, pointers),
         *_of_names(context, current, images, pointers),
     ]
-    errors = [(where, each) for where, each in findings if each.level == "error"]
+    errors = [(where, each) for where, each in findings if each.is_error]
     if errors:
         raise _refusal(errors)
     return [Notice(each.code, each.detail, where) for where, each in findings]

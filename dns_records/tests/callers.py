@@ -83,3 +83,41 @@ def assert_untracked(answer: Any, status: int, code: str) -> None:
     assert "request_id" not in body
     assert "X-Tracker-Request" not in answer.headers
     assert not Request.objects.exists()
+
+
+def post(api: APIClient, *changes: dict[str, Any], **fields: Any) -> Any:
+    """Post a change set."""
+    return api.post(CHANGESETS, changeset(*changes, **fields))
+
+
+def accepted(api: APIClient, *changes: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Post a change set that is right; return the request."""
+    answer = post(api, *changes, **fields)
+    assert answer.status_code == 202, answer.json()
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def warnings(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the warnings of an accepted change set: the timeline tells them."""
+    (validated,) = (each for each in body["events"] if each["step"] == "validated")
+    return [(each["pointer"], each["code"]) for each in validated["data"]["warnings"]]
+
+
+def image(*records: str, ttl: int = 300) -> dict[str, Any]:
+    """Return the JSON form of an RRset at one moment."""
+    return {"ttl": ttl, "records": list(records)}
+
+
+def made(api: APIClient, **fields: Any) -> dict[str, Any]:
+    """Create a record and return it."""
+    answer = api.post(RECORDS, record(**fields))
+    assert answer.status_code == 202, answer.json()
+    shown: dict[str, Any] = answer.json()["record"]
+    return shown
+
+
+def at(shown: dict[str, Any]) -> str:
+    """Return the URL of a record."""
+    where: str = shown["links"]["self"]
+    return where

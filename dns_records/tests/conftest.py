@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu.exceptions import OperationalError
+from rest_framework.test import APIClient
 
 from dns_records import nameservers
 from dns_records.models import Zone
 from dns_records.providers import exchange, memory
 from dns_records.services import wake
 from dns_records.tests import world
+from dns_records.tests.callers import caller
 from dns_records.tests.pretended import Servers
 from dnsorch import clock
 
@@ -95,3 +97,9 @@ def no_connection_is_left() -> Iterator[None]:
     """Close what the test's thread keeps."""
     yield
     exchange.close_kept()
+
+
+@pytest.fixture
+def api(zone: Zone) -> APIClient:
+    """A client that may do all, with the zone there."""
+    return caller()

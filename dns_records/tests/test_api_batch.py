@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +10,7 @@ from rest_framework.test import APIClient
 
 from dns_records.models import Record, Zone
 from dns_records.tests import world
+from dns_records.tests.batch_calls import add, one, run, statuses
 from dns_records.tests.callers import (
     BATCH,
     CHANGESETS,
@@ -26,38 +26,6 @@ from dns_records.tests.callers import (
 from requests_tracker.models import Request
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
-
-
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
-def add(name: str, zone: str = "example.test.", **item: Any) -> dict[str, Any]:
-    """Return an item that adds an A record by a change set."""
-    return {"changeset": changeset(change("add", name, A1), zone=zone), **item}
-
-
-def one(action: str, **fields: Any) -> dict[str, Any]:
-    """Return an item that changes one record."""
-    return {"record": {"action": action, **fields}}
-
-
-def run(api: APIClient, *items: Any, **headers: str) -> list[dict[str, Any]]:
-    """Post a batch; return its results."""
-    answer = api.post(BATCH, {"items": list(items)}, headers=headers)
-    assert answer.status_code == 207, answer.json()
-    assert list(answer.json()) == ["results"]
-    results: list[dict[str, Any]] = answer.json()["results"]
-    assert len(results) == len(items)
-    assert all(sorted(each) == ["body", "replayed", "status"] for each in results)
-    return results
-
-
-def statuses(results: Iterable[dict[str, Any]]) -> list[int]:
-    """Return the status of each item."""
-    return [each["status"] for each in results]
 
 
 def row_of(result: dict[str, Any]) -> Request:

@@ -12,47 +12,20 @@ from dns_records.models import RRset, Zone
 from dns_records.tests import world
 from dns_records.tests.callers import (
     CHANGESETS,
+    accepted,
     assert_rejected,
-    caller,
     change,
     changeset,
     deliver,
+    image,
     pointers,
+    post,
+    warnings,
 )
 from requests_tracker.models import Request
 
 A1, A2, A3 = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 WWW_A = ("www.example.test.", "A")
-
-
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
-def post(api: APIClient, *changes: dict[str, Any], **fields: Any) -> Any:
-    """Post a change set."""
-    return api.post(CHANGESETS, changeset(*changes, **fields))
-
-
-def accepted(api: APIClient, *changes: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """Post a change set that is right; return the request."""
-    answer = post(api, *changes, **fields)
-    assert answer.status_code == 202, answer.json()
-    body: dict[str, Any] = answer.json()
-    return body
-
-
-def warnings(body: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the warnings of an accepted change set: the timeline tells them."""
-    (validated,) = (each for each in body["events"] if each["step"] == "validated")
-    return [(each["pointer"], each["code"]) for each in validated["data"]["warnings"]]
-
-
-def image(*records: str, ttl: int = 300) -> dict[str, Any]:
-    """Return the JSON form of an RRset at one moment."""
-    return {"ttl": ttl, "records": list(records)}
 
 
 def test_the_answer_is_the_request(api: APIClient) -> None:

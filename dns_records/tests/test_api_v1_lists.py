@@ -13,32 +13,13 @@ from dns_records.tests import world
 from dns_records.tests.callers import (
     RECORDS,
     assert_rejected,
-    caller,
+    at,
+    made,
     record,
 )
 from requests_tracker.models import Request
 
 WWW = ("www.example.test.", "A")
-
-
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
-def made(api: APIClient, **fields: Any) -> dict[str, Any]:
-    """Create a record and return it."""
-    answer = api.post(RECORDS, record(**fields))
-    assert answer.status_code == 202, answer.json()
-    shown: dict[str, Any] = answer.json()["record"]
-    return shown
-
-
-def at(shown: dict[str, Any]) -> str:
-    """Return the URL of a record."""
-    where: str = shown["links"]["self"]
-    return where
 
 
 def test_list(api: APIClient) -> None:
