@@ -52,12 +52,6 @@ BODILESS = [
 ]
 
 
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
 def send_raw(api: APIClient, method: str, url: str, raw: Any, **more: Any) -> Any:
     """Send a body as it is."""
     given = {"content_type": "application/json", **more}

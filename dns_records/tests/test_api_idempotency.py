@@ -36,12 +36,6 @@ KEY = {"Idempotency-Key": "one"}
 ADD = changeset(change("add", "www", "192.0.2.1"))
 
 
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
 def said(answer: Any) -> Any:
     """Return what an answer says; PostgreSQL keeps no order of members."""
     return json.loads(answer.content) if answer.content else None

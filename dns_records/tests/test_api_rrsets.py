@@ -23,12 +23,6 @@ from requests_tracker.models import Request
 LIST = f"{ZONES}example.test/rrsets/"
 
 
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
 def put(api: APIClient, url: str, *records: str, **fields: Any) -> Any:
     """Write an RRset whole."""
     answer = api.put(url, {"records": list(records), **fields})

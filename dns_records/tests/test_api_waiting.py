@@ -30,12 +30,6 @@ ADD = changeset(change("add", "www", "192.0.2.1"))
 WAIT = {"Prefer": "wait=5"}
 
 
-@pytest.fixture
-def api(zone: Zone) -> APIClient:
-    """A client that may do all, with the zone there."""
-    return caller()
-
-
 class Clock:
     """A clock that goes on only when somebody sleeps; the worker works meanwhile."""
 
