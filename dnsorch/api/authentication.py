@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from django.db import OperationalError
+from django.db import DatabaseError
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
@@ -62,7 +62,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise AuthenticationFailed("invalid token")
         try:
             services.note_use(token=token, at=now)
-        except OperationalError as exc:
+        except DatabaseError as exc:
             # A reader need not wait for a busy database's writers.
             log.warning("use of the token not noted", error=str(exc))
         structlog.contextvars.bind_contextvars(owner=token.owner)

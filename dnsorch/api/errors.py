@@ -17,7 +17,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
 )
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse
 from django.http.request import UnreadablePostError
 from django.utils.encoding import escape_uri_path
@@ -136,18 +136,21 @@ def translate(exc: Exception) -> DnsorchError:
         return parsers.too_large()
     if isinstance(exc, SuspiciousOperation | UnreadablePostError):
         return Invalid("The request cannot be read.")
-    if isinstance(exc, OperationalError | InterfaceError) and is_passing(exc):
+    if isinstance(exc, DatabaseError | InterfaceError) and is_passing(exc):
         return DatabaseBusy()
     return InternalError()
 
 
-def is_passing(exc: OperationalError | InterfaceError) -> bool:
+def is_passing(exc: DatabaseError | InterfaceError) -> bool:
     """Say whether a database error may be gone on the next attempt.
 
     Locked, timed out, deadlocked, full or out of reach: all but SQLite's error for
-    wrong SQL, for which PostgreSQL has another class of exception.
+    wrong SQL, for which PostgreSQL has another class of exception. psycopg2 raises
+    the plain base class for a connection that ends in the middle of an answer.
     """
-    return getattr(exc.__cause__, "sqlite_errorcode", None) != _SQLITE_ERROR
+    if isinstance(exc, OperationalError | InterfaceError):
+        return getattr(exc.__cause__, "sqlite_errorcode", None) != _SQLITE_ERROR
+    return type(exc) is DatabaseError and isinstance(exc.__cause__, Exception)
 
 
 def reasons(detail: Any, at: str = "") -> Iterator[Reason]:

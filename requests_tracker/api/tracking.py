@@ -171,19 +171,20 @@ class TrackedView(APIView):
         """Answer with the problem, and track a write that no service has seen."""
         error = errors.translate(exc)
         asked = self.tracked_actions.get(getattr(self, "action", None) or "")
-        if asked is None or not self._is_rejection(error):
-            return super().handle_exception(exc)
         try:
+            if asked is None or not self._is_rejection(error):
+                return super().handle_exception(exc)
             answer = self.reject(error, self.origin(asked, idempotency_key=""))
         except DatabaseError as failure:
             return super().handle_exception(failure)
         return self.answer(answer)
 
     def _is_rejection(self, error: DnsorchError) -> bool:
-        known = isinstance(self.request.auth, Access)
+        if error.status not in REJECTIONS or error.retryable:
+            # Nor may the database be asked once more: it may be what has failed.
+            return False
         planned = self.request.query_params.get("dry_run") == "true"
-        final = error.status in REJECTIONS and not error.retryable
-        return known and final and not planned
+        return isinstance(self.request.auth, Access) and not planned
 
 
 def _never(request: Request) -> Answer:

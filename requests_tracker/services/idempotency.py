@@ -22,6 +22,8 @@ from requests_tracker.models import IdempotencyKey, Step
 from requests_tracker.services import timeline
 
 WAIT_MS = 2000
+# https://www.postgresql.org/docs/15/errcodes-appendix.html
+LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | Non
         IdempotencyKey.objects.bulk_create([mine], ignore_conflicts=True)
         _set_lock_timeout("DEFAULT")
     except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", LOCK_NOT_AVAILABLE) != LOCK_NOT_AVAILABLE:
+            raise
         raise IdempotencyInProgress(retry_after=1) from error
     row = IdempotencyKey.objects.get(owner=owner, key=key)
     if row.pk == mine.pk:
