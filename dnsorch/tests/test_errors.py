@@ -12,7 +12,12 @@ from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
 )
-from django.db import InterfaceError, OperationalError, ProgrammingError
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
 from django.http import Http404
 from django.test import Client, RequestFactory
 from rest_framework import exceptions as drf
@@ -97,6 +102,8 @@ BEARER = 'Bearer realm="dnsorch"'
         (caused(OperationalError("x"), psycopg2.errors.DeadlockDetected()), BUSY),
         (OperationalError("connection refused"), BUSY),
         (InterfaceError("connection already closed"), BUSY),
+        (caused(DatabaseError("no message"), psycopg2.DatabaseError()), BUSY),
+        (DatabaseError("Save with update_fields did not affect any rows."), BROKEN),
         (ProgrammingError("no such table"), BROKEN),
         (ValueError("hunter2"), BROKEN),
     ],

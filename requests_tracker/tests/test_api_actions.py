@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from dns_records.models import Change, Zone
@@ -24,6 +25,7 @@ from dns_records.tests.callers import (
     record,
 )
 from dnsorch import clock
+from dnsorch.tokens import selectors
 from requests_tracker.models import Request
 from requests_tracker.status import Status
 from requests_tracker.tests.factories import NOON, RequestFactory, steps
@@ -303,3 +305,18 @@ def test_a_body_is_not_read(api: APIClient) -> None:
     where = post(api, change("create", "www", A1))
     answer = api.generic("POST", f"{where}cancel/", "{", content_type="text/plain")
     assert answer.status_code == 200
+
+
+def test_a_database_that_is_cut_off_while_it_looks_for_the_token_is_busy(
+    api: APIClient, zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def cut_off(text: str) -> None:
+        asked.append(text)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(selectors, "by_text", cut_off)
+    answer = api.post(RECORDS, record())
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_busy")
+    assert len(asked) == 1
