@@ -318,6 +318,8 @@ DNSORCH_SECRET_PROVIDERS: dict[str, str] = env.dict(
 )
 # Seconds, unless the name says otherwise.
 DNSORCH_LEASE_S = env.float("DNSORCH_LEASE_S", default=30.0)
+# 0: no limit.
+DNSORCH_LANES_PER_BACKEND = env.int("DNSORCH_LANES_PER_BACKEND", default=0)
 DNSORCH_SWEEP_INTERVAL_S = env.float("DNSORCH_SWEEP_INTERVAL_S", default=1.0)
 DNSORCH_REQUEST_DEADLINE_S = env.float("DNSORCH_REQUEST_DEADLINE_S", default=86_400.0)
 DNSORCH_VERIFY_DEADLINE_S = env.int("DNSORCH_VERIFY_DEADLINE_S", default=300)

@@ -23,7 +23,7 @@ from dns_records.providers.errors import (
     ProviderError,
     Unreachable,
 )
-from dns_records.services import lanes, queue, results, wake
+from dns_records.services import breaker, lanes, queue, results, wake
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
@@ -35,6 +35,8 @@ from requests_tracker.status import Status
 logger = structlog.get_logger(__name__)
 
 ANSWERED_TRIES = 3
+# The turn of one lane, in seconds: then those that came meanwhile have theirs.
+MAX_TURN_S = 2.0
 
 
 class Waiting(Exception):
@@ -44,20 +46,21 @@ class Waiting(Exception):
 def drain(zone_id: int) -> bool:
     """Send what is due in a lane; say whether anything was sent.
 
-    Returns at once when somebody else holds the lease or the lane waits out a
-    back-off. The time of one lease is bounded, so that a lane with much work does
-    not starve others: then the lane is woken again.
+    Returns at once when somebody else holds the lease, the lane waits out a back-off
+    or its backend is left alone. The time of one lease is bounded, so that a lane with
+    much work does not starve others: then the lane is woken again.
     """
-    lease = lanes.acquire(zone_id)
-    if lease is None:
+    zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
+    lease = _enter(zone) if zone else None
+    if zone is None or lease is None:
         return False
     sent = False
-    zone = Zone.objects.select_related("backend").get(pk=zone_id)
     try:
         run = LaneRun(lease, zone)
         _settle_the_past(run)
-        until = time.monotonic() + settings.DNSORCH_LEASE_S / 2
-        while time.monotonic() < until:
+        until = time.monotonic() + min(MAX_TURN_S, settings.DNSORCH_LEASE_S / 2)
+        over = False
+        while not over:
             lanes.clear_dirty(lease)
             parcels = queue.next_parcels(zone_id)
             if parcels:
@@ -65,6 +68,8 @@ def drain(zone_id: int) -> bool:
                 sent = True
             elif lanes.release(lease):
                 return sent
+            # One message at least, however long the server took for the marker.
+            over = time.monotonic() >= until
         lanes.hand_back(lease)
         # Whatever the dirty flag says: who set it may have been told that we hold
         # the lease.
@@ -78,8 +83,24 @@ def drain(zone_id: int) -> bool:
     return sent
 
 
+def _enter(zone: Zone) -> Lease | None:
+    """Take the lease, if the backend may be asked."""
+    held = breaker.admit(zone.backend)
+    if held is not None:
+        breaker.hold(zone.pk, held.until, held.error)
+        results.note_unavailable(zone, held.error, held.until)
+        return None
+    lease = lanes.acquire(zone.pk)
+    if lease is not None and not breaker.has_room(zone.backend):
+        lanes.hand_back(lease)
+        breaker.hold(zone.pk, lanes.next_try(breaker.FULL))
+        return None
+    return lease
+
+
 def _back_off(lease: Lease, zone: Zone, error: ProviderError) -> None:
     """Let the lane wait; what is undecided stays so, and its requests say why."""
+    breaker.note(zone.backend, error)
     try:
         delay = lanes.note_failure(lease, _lane_state(error), error)
     except LeaseLost:
@@ -188,6 +209,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     except PermanentRefusal as error:
         _refused(run, batch, parcels, error)
     except (Unreachable, Misconfigured, Fenced) as error:
+        breaker.note(run.zone.backend, error)
         ignored = isinstance(error, Fenced) and run.marker_was_ignored()
         delay = lanes.note_failure(run.lease, _lane_state(error), error)
         at = lanes.next_try(delay)

@@ -22,7 +22,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from dns_records import retry
-from dns_records.models import Lane, LaneState
+from dns_records.models import Backend, Lane, LaneState
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
 
@@ -140,8 +140,9 @@ def note_failure(lease: Lease, state: LaneState, error: DnsorchError) -> timedel
 
 
 def hurry(zone_id: int) -> None:
-    """Let the lane try again now: an operator asked for it."""
+    """Let the lane and its backend try again now: an operator asked for it."""
     Lane.objects.filter(zone=zone_id).update(not_before=None)
+    Backend.objects.filter(zones=zone_id).update(not_before=None)
 
 
 def next_try(delay: timedelta) -> datetime:

@@ -20,7 +20,7 @@ from dns_records.models import (
 )
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.errors import ProviderError
-from dns_records.services import lanes, queue, withdrawal
+from dns_records.services import breaker, lanes, queue, withdrawal
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.queue import Parcel
 from dnsorch import clock
@@ -93,6 +93,7 @@ def applied(
         _move_to_verifying(run, batch, rows)
         _tell_superseded(older, {change.pk: change for change in rows})
     lanes.note_success(run.lease)
+    breaker.note(run.zone.backend, None)
 
 
 def _lock_unverified(

@@ -12,7 +12,7 @@ from dns_records.images import Image, Key
 from dns_records.models import Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
-from dns_records.services import backends, changes, zones
+from dns_records.services import backends, changes, lanes, zones
 from dns_records.services.changes import ChangeSet, Submission
 from dnsorch import clock
 from dnsorch.tokens.access import Access
@@ -168,7 +168,7 @@ def change_states(request: Request) -> list[str]:
 
 def hurry(zone: Zone) -> None:
     """Let every back-off of a zone be over."""
-    Lane.objects.filter(zone=zone).update(not_before=None)
+    lanes.hurry(zone.pk)
     Request.objects.filter(zone=zone.name).update(next_attempt_at=None)
 
 
