@@ -8,3 +8,10 @@ class DnsRecordsConfig(AppConfig):
 
     name = "dns_records"
     verbose_name = "DNS records"
+
+    def ready(self) -> None:
+        """Show Prometheus what waits."""
+        from dns_records import metrics
+        from dnsorch import state_metrics
+
+        state_metrics.register(metrics.read)

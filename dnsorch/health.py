@@ -25,6 +25,8 @@ from django.views.decorators.http import require_safe
 from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
 from prometheus_client.exposition import choose_encoder
 
+from dnsorch import state_metrics
+
 log = structlog.get_logger(__name__)
 
 TIMEOUT_S = 2.0
@@ -154,13 +156,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with the metrics, in the format that the scraper accepts.
 
     With ``PROMETHEUS_MULTIPROC_DIR`` set they are those of all processes of a host.
+    What the database says is beside them, once.
     """
     registry = REGISTRY
     if getattr(settings, "PROMETHEUS_MULTIPROC_DIR", ""):
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    return HttpResponse(encode(registry), content_type=content_type)
+    page = encode(state_metrics.beside(registry))
+    return HttpResponse(page, content_type=content_type)
 
 
 urlpatterns: list[URLPattern] = [

@@ -8,3 +8,10 @@ class RequestsTrackerConfig(AppConfig):
 
     name = "requests_tracker"
     verbose_name = "Request tracker"
+
+    def ready(self) -> None:
+        """Show Prometheus what waits."""
+        from dnsorch import state_metrics
+        from requests_tracker import metrics
+
+        state_metrics.register(metrics.read)

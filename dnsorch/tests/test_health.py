@@ -135,6 +135,7 @@ def test_the_broker_is_really_asked(
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
     ],
 )
+@pytest.mark.django_db
 def test_metrics_come_in_the_format_asked_for(accept: str, content_type: str) -> None:
     answer = Client().get("/metrics", headers={"Accept": accept})
     assert answer.status_code == 200

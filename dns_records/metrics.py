@@ -1,0 +1,51 @@
+"""What Prometheus is told about the lanes of zones and about their backends."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from django.db.models import Count, Min
+from prometheus_client.core import Metric
+
+from dns_records.models import Backend, Change, ChangeStatus, LaneState
+from dnsorch import clock
+from dnsorch.state_metrics import Gauge
+
+LANES_WAITING: Final = Gauge(
+    "dnsorch_lanes_waiting",
+    "Zones with changes that are not applied yet, by backend and state of the lane.",
+    ("backend", "state"),
+)
+LANES_OLDEST: Final = Gauge(
+    "dnsorch_lanes_oldest_seconds",
+    "How long the oldest change that is not applied yet has waited.",
+    ("backend",),
+)
+LEFT_ALONE: Final = Gauge(
+    "dnsorch_backend_left_alone",
+    "1 while the backend's zones wait because it was silent, else 0.",
+    ("backend",),
+)
+
+
+def read() -> Iterator[Metric]:
+    """Yield each gauge; every backend has a value, also when nothing waits."""
+    now = clock.now()
+    backends = list(Backend.objects.values_list("name", "not_before"))
+    counts = {(name, state): 0 for name, _ in backends for state in LaneState.values}
+    ages: defaultdict[str, float] = defaultdict(
+        float, {name: 0 for name, _ in backends}
+    )
+    waiting = Change.objects.filter(
+        status__in=[ChangeStatus.PENDING, ChangeStatus.SENT]
+    ).order_by()
+    for name, state, count, oldest in waiting.values_list(
+        "zone__backend__name", "zone__lane__state"
+    ).annotate(count=Count("zone", distinct=True), oldest=Min("request__received_at")):
+        counts[name, state] = count
+        ages[name] = max(ages[name], (now - oldest).total_seconds())
+    yield LANES_WAITING.family(counts.items())
+    yield LANES_OLDEST.family(((name,), age) for name, age in ages.items())
+    yield LEFT_ALONE.family(((name,), until is not None) for name, until in backends)

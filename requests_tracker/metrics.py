@@ -1,0 +1,53 @@
+"""What Prometheus is told about requests and outcomes that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.db.models import Count, Min
+from prometheus_client.core import Metric
+
+from dnsorch import clock
+from dnsorch.state_metrics import Gauge
+from requests_tracker.models import OutboxEvent, Request
+from requests_tracker.models.request import Source
+from requests_tracker.status import OPEN
+
+REQUESTS_OPEN: Final = Gauge(
+    "dnsorch_requests_open",
+    "Requests that are not final, by state and by the door they came through.",
+    ("status", "source"),
+)
+REQUESTS_OVERDUE: Final = Gauge(
+    "dnsorch_requests_overdue",
+    "Requests that are not final although their deadline has passed.",
+)
+OUTBOX_EVENTS: Final = Gauge(
+    "dnsorch_outbox_events", "Outcomes that wait to be published to Kafka."
+)
+OUTBOX_OLDEST: Final = Gauge(
+    "dnsorch_outbox_oldest_seconds", "How long the oldest of them has waited."
+)
+
+
+def read() -> Iterator[Metric]:
+    """Yield each gauge, by queries of partial indexes: final requests cost nothing."""
+    now = clock.now()
+    unfinished = Request.objects.filter(status__in=sorted(OPEN)).order_by()
+    counts = {
+        (status, source): 0
+        for status in sorted(OPEN)
+        for source in sorted(Source.values)
+    }
+    found = unfinished.values_list("status", "source").annotate(count=Count("pk"))
+    counts.update({(status, source): count for status, source, count in found})
+    yield REQUESTS_OPEN.family(counts.items())
+    overdue = unfinished.filter(deadline_at__lt=now).count()
+    yield REQUESTS_OVERDUE.family([((), overdue)])
+    waiting = OutboxEvent.objects.filter(published_at__isnull=True).aggregate(
+        count=Count("pk"), oldest=Min("created_at")
+    )
+    yield OUTBOX_EVENTS.family([((), waiting["count"])])
+    age = (now - waiting["oldest"]).total_seconds() if waiting["oldest"] else 0.0
+    yield OUTBOX_OLDEST.family([((), age)])
