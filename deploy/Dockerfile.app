@@ -12,7 +12,7 @@ COPY requirements/prod.lock /tmp/prod.lock
 # Wheels with the hashes of the lock: nothing is compiled, so no compiler is needed.
 RUN python -m venv --without-pip /opt/dnsorch \
     && python -m pip --python /opt/dnsorch install --no-cache-dir --no-input \
-        --require-hashes --only-binary :all: --requirement /tmp/prod.lock
+        --require-hashes --no-deps --only-binary :all: --requirement /tmp/prod.lock
 
 FROM ${PYTHON}
 ARG VERSION=0.1.0

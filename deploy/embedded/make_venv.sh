@@ -39,6 +39,8 @@ fi
 # What an interrupted or older installation left may lack its interpreter or its pip.
 .venv/bin/python -c 'import pip' >/dev/null 2>&1 || "$python" -m venv --clear .venv
 echo "installing requirements/dev.lock into .venv (once, about a minute)" >&2
+# A lock names every package there is: with --no-deps nothing that came out since can
+# slip in (older pips take a newer release of what another package wants with an extra).
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet \
-    --require-hashes --only-binary :all: --requirement requirements/dev.lock
+    --require-hashes --no-deps --only-binary :all: --requirement requirements/dev.lock
 touch .venv/.installed
