@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
@@ -51,7 +51,13 @@ def run(
     digest = idempotency.fingerprint(operation) if key else ""
     answer = idempotency.replay(origin.requester, key, digest)
     if answer is None:
-        answer = _run_once(origin, digest, perform, doorway)
+        try:
+            answer = _run_once(origin, digest, perform, doorway)
+        except IntegrityError:
+            # Foreign keys are checked at COMMIT: what was referred to, such as the
+            # zone, is gone by now. Looked at once more, that is a clear rejection.
+            logger.info("accepted in vain", correlation_id=origin.correlation_id)
+            answer = _run_once(origin, digest, perform, doorway)
     if answer.replayed:
         idempotency.note_replay(answer)
     return answer

@@ -21,6 +21,7 @@ from requests_tracker.models import (
     RequestEvent,
     Step,
 )
+from requests_tracker.models.request import new_id
 from requests_tracker.services import acceptance, lifecycle
 from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
@@ -137,3 +138,26 @@ def test_a_door_that_cannot_answer_accepts_nothing() -> None:
             doorway=Doorway(render, DOOR.render_error),
         )
     assert rows() == (0, 0, 0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_went_away_before_the_commit_is_looked_at_again() -> None:
+    """Foreign keys are checked at COMMIT; 500 would say nothing of a zone deleted."""
+    looked: list[str] = []
+
+    def perform(request: Request) -> None:
+        looked.append("once")
+        if len(looked) > 1:
+            raise ZoneNotFound("the zone example.test. is not registered")
+        accept(request)
+        event = RequestEvent.objects.get(sequence=1)
+        event.pk, event.request_id, event.sequence = None, new_id(), 9
+        event.save(force_insert=True)
+
+    answer = acceptance.run(
+        origin("key-1"), operation="x", perform=perform, doorway=DOOR
+    )
+    request = Request.objects.get()
+    assert (answer.status, request.status) == (404, "rejected")
+    assert request.error_code == "zone_not_found"
+    assert (len(looked), rows()) == (2, (1, 2, 1, 1))

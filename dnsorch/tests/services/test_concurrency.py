@@ -84,3 +84,23 @@ def test_one_key_at_once_is_one_request(stack: RealStack) -> None:
     assert stack.final(ids.pop())["status"] == "completed"
     assert stack.added(name) == ["192.0.2.1"]
     assert len(stack.by_key(key)) == 1
+
+
+def test_a_zone_forgotten_meanwhile_is_a_clear_answer(stack: RealStack) -> None:
+    zones = [f"{uuid.uuid4().hex[:8]}.example.net." for _ in range(20)]
+    calls = [(zone, method) for zone in zones for method in ("post", "delete")]
+    backend = stack.get(f"/api/v2/zones/{ZONE}/")["backend"]
+    for zone in zones:
+        body = {"name": zone, "backend": backend, "verify": {"policy": "none"}}
+        assert post(stack, "/api/v2/zones/", body).status_code == 201
+
+    def call(item: tuple[str, str]) -> tuple[str, int]:
+        zone, method = item
+        if method == "post":
+            body = {"zone": zone, "changes": [change("add", "a", "A", "192.0.2.1")]}
+            return method, post(stack, "/api/v2/changesets/", body).status_code
+        with stack.client() as client:
+            return method, client.delete(f"/api/v2/zones/{zone}/").status_code
+
+    given = set(answers(call, calls))
+    assert given <= {("post", 202), ("post", 404), ("delete", 204), ("delete", 409)}
