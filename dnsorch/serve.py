@@ -27,7 +27,8 @@ def main() -> None:
         # What granian raises when the port is taken, or is not ours to take.
         if "(os error " not in str(error):
             raise
-        sys.exit(f"dnsorch: the API cannot listen: {error}")
+        where = "GRANIAN_HOST, GRANIAN_PORT"
+        sys.exit(f"dnsorch: the API cannot listen ({where}): {error}")
 
 
 if __name__ == "__main__":

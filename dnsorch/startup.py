@@ -56,8 +56,7 @@ def require_database() -> None:
 
 def _is_of_setup(error: Exception) -> bool:
     return not isinstance(error, DatabaseError) or any(
-        frame.f_code.co_name == CONNECTING
-        for frame, _ in walk_tb(error.__traceback__)
+        frame.f_code.co_name == CONNECTING for frame, _ in walk_tb(error.__traceback__)
     )
 
 

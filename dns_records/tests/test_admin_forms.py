@@ -194,7 +194,11 @@ def test_a_backend_is_made_and_changed(admin_client: Client) -> None:
     made = Backend.objects.get()
     assert made.options == {"server": "192.0.2.53", "key_name": "dnsorch."}
     url = f"{BACKENDS}{made.pk}/change/"
-    changed = {**NSUPDATE, "name": "other", "options": '{"server": "a", "key_name": "b."}'}
+    changed = {
+        **NSUPDATE,
+        "name": "other",
+        "options": '{"server": "a", "key_name": "b."}',
+    }
     assert admin_client.post(url, changed).status_code == 302
     made = Backend.objects.get()
     assert (made.name, made.options) == ("bind", {"server": "a", "key_name": "b."})
