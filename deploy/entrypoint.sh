@@ -28,7 +28,7 @@ serve() {
     export GRANIAN_LOG_LEVEL="${GRANIAN_LOG_LEVEL:-error}"
     # Requests under way at SIGTERM get this long, in seconds.
     export GRANIAN_WORKERS_KILL_TIMEOUT="${GRANIAN_WORKERS_KILL_TIMEOUT:-25}"
-    exec granian --interface wsgi --no-ws --respawn-failed-workers "$@" \
+    exec python -m dnsorch.serve --interface wsgi --no-ws --respawn-failed-workers "$@" \
         dnsorch.wsgi:application
 }
 

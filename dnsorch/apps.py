@@ -10,5 +10,7 @@ class DnsorchConfig(AppConfig):
     label = "dnsorch"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from dnsorch import api_versions  # noqa: F401
+        """Register the system checks; refuse to start with settings that cannot be."""
+        from dnsorch import api_versions, configuration  # noqa: F401
+
+        configuration.require()

@@ -11,19 +11,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from dnsorch import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PROFILES = ("dev", "uta", "prod")
 
-env = environ.Env()
+env = environment.StrictEnv()
 
-DNSORCH_ENV = env.str("DNSORCH_ENV", default="dev")
-if DNSORCH_ENV not in PROFILES:
-    raise ImproperlyConfigured(
-        f"DNSORCH_ENV is {DNSORCH_ENV!r}; expected one of {', '.join(PROFILES)}"
-    )
+DNSORCH_ENV = env.choice("DNSORCH_ENV", PROFILES, default="dev")
 env.read_env(str(BASE_DIR / "envs" / f".env.{DNSORCH_ENV}"))
 EMBEDDED = DNSORCH_ENV == "dev"
 
@@ -153,7 +150,7 @@ EMBEDDED_KAFKA_TOKEN_FILE = VAR_DIR / "kafka.token"
 # --- database -----------------------------------------------------------------------
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url_config(
+    "default": environment.database(
         env_secret("DATABASE_URL", embedded=f"sqlite:///{VAR_DIR}/dnsorch.sqlite3")
     )
 }
@@ -279,6 +276,8 @@ try:
 except ValueError:
     # Not repeated: a password may be among them.
     raise ImproperlyConfigured("KAFKA_CLIENT_OPTIONS is not JSON") from None
+if not isinstance(KAFKA_CLIENT_OPTIONS, dict):
+    raise ImproperlyConfigured("KAFKA_CLIENT_OPTIONS is no JSON object")
 KAFKA_TOPIC_REQUESTS = env.str("KAFKA_TOPIC_REQUESTS", default="dnsorch.requests")
 KAFKA_TOPIC_OUTCOMES = env.str("KAFKA_TOPIC_OUTCOMES", default="dnsorch.outcomes")
 KAFKA_TOPIC_DLQ = env.str("KAFKA_TOPIC_DLQ", default="dnsorch.requests.dlq")
@@ -297,7 +296,9 @@ KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=0)
 VAULT_ADDR = env.str("VAULT_ADDR", default="")
 VAULT_NAMESPACE = env.str("VAULT_NAMESPACE", default="")
 VAULT_CACERT = env.str("VAULT_CACERT", default="")
-VAULT_AUTH_METHOD = env.str("VAULT_AUTH_METHOD", default="token")
+VAULT_AUTH_METHOD = env.choice(
+    "VAULT_AUTH_METHOD", ("token", "approle", "kubernetes"), default="token"
+)
 VAULT_AUTH_MOUNT = env.str("VAULT_AUTH_MOUNT", default="")
 VAULT_ROLE = env.str("VAULT_ROLE", default="")
 VAULT_CREDENTIAL_REFERENCE = env.str(
@@ -327,7 +328,11 @@ DNSORCH_QUERY_TIMEOUT_S = env.float("DNSORCH_QUERY_TIMEOUT_S", default=2.0)
 DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
 DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
-DNSORCH_LOG_LEVEL = env.str("DNSORCH_LOG_LEVEL", default="INFO")
+DNSORCH_LOG_LEVEL = env.choice(
+    "DNSORCH_LOG_LEVEL",
+    ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    default="INFO",
+)
 DNSORCH_LOG_JSON = env.bool("DNSORCH_LOG_JSON", default=not EMBEDDED)
 LOGGING_CONFIG = "dnsorch.logging.configure"
 LOGGING = {"level": DNSORCH_LOG_LEVEL, "json": DNSORCH_LOG_JSON}

@@ -4,11 +4,15 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from dnsorch import startup
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dnsorch.settings")
 
-application = get_wsgi_application()
+with startup.one_sentence():
+    application = get_wsgi_application()
 
-# A server runs no system checks; a version it cannot serve must stop it all the same.
-from dnsorch import api_versions  # noqa: E402
+    # A server runs no system checks; a version it cannot serve must stop it all the
+    # same. Imported here, because it needs Django to be set up.
+    from dnsorch import api_versions
 
-api_versions.require_servable()
+    api_versions.require_servable()

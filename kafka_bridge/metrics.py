@@ -17,6 +17,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
 
 CONSUMED: Final = Counter(
@@ -120,18 +121,24 @@ def serving(heartbeat: Heartbeat) -> Iterator[None]:
     A port of 0 serves nothing.
 
     Raises:
-        OSError: the port is taken.
+        ImproperlyConfigured: the port is taken.
     """
     if not settings.KAFKA_METRICS_PORT:
         yield
         return
-    server = make_server(
-        "",
-        settings.KAFKA_METRICS_PORT,
-        application(heartbeat),
-        server_class=_Server,
-        handler_class=_QuietHandler,
-    )
+    try:
+        server = make_server(
+            "",
+            settings.KAFKA_METRICS_PORT,
+            application(heartbeat),
+            server_class=_Server,
+            handler_class=_QuietHandler,
+        )
+    except OSError as error:
+        port = settings.KAFKA_METRICS_PORT
+        raise ImproperlyConfigured(
+            f"KAFKA_METRICS_PORT is {port}: {error.strerror}"
+        ) from error
     thread = Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException, Producer
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from dnsorch import secrets
 
@@ -25,6 +27,23 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 _LOGGER.addFilter(_is_news)
+
+
+def require() -> None:
+    """Refuse options that librdkafka refuses, before anything depends on them.
+
+    A producer would take them for trouble with Kafka, and keep trying.
+
+    Raises:
+        ImproperlyConfigured: an option is unknown, or its value impossible.
+        SecretUnavailable: one of them is a secret that cannot be read.
+    """
+    try:
+        Producer(producer()).close()
+    except (KafkaException, TypeError, ValueError) as error:
+        reason = error.args[0]
+        detail = reason.str() if isinstance(reason, KafkaError) else reason
+        raise ImproperlyConfigured(f"KAFKA_CLIENT_OPTIONS: {detail}") from None
 
 
 def consumer(group: str) -> dict[str, Any]:

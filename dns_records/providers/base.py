@@ -197,6 +197,15 @@ class Provider(ABC):
             line.update(holds=holds)
         return holds
 
+    def check_secret(self) -> None:
+        """Say whether the secret can be one of this service; nothing is sent.
+
+        Raises:
+            Misconfigured: it cannot be read, or is none. The message never holds it.
+        """
+        if self.secret is not None:
+            self._check_secret()
+
     def check_permission(self, zone: str) -> None:
         """Have the service say whether it takes changes to ``zone`` from us at all.
 
@@ -262,6 +271,12 @@ class Provider(ABC):
 
         Must raise Misconfigured, naming the option, for a value that cannot be.
         Must not touch the network or read the secret.
+        """
+
+    def _check_secret(self) -> None:
+        """Raise Misconfigured if the secret has not the form that the service wants.
+
+        May be left out. Must not touch the network.
         """
 
     @abstractmethod

@@ -101,6 +101,9 @@ class PowerDnsProvider(Provider):
 
     # --- hooks ---------------------------------------------------------------------
 
+    def _check_secret(self) -> None:
+        self._key()
+
     def _apply(
         self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
     ) -> tuple[str, int]:

@@ -95,8 +95,13 @@ class Rfc2136Provider(Provider):
                 raise Misconfigured(f"option 'key_name': {error}") from error
             if self.secret is None:
                 raise Misconfigured("option 'key_name' is set, but there is no secret")
+        elif self.secret is not None:
+            raise Misconfigured("there is a secret, but option 'key_name' is empty")
 
     # --- hooks ---------------------------------------------------------------------
+
+    def _check_secret(self) -> None:
+        self._key()
 
     def _apply(
         self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None

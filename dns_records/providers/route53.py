@@ -101,6 +101,9 @@ class Route53Provider(Provider):
 
     # --- hooks ---------------------------------------------------------------------
 
+    def _check_secret(self) -> None:
+        self._credentials()
+
     def _apply(
         self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
     ) -> tuple[str, int]:

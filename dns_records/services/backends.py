@@ -7,6 +7,8 @@ from typing import Any
 
 from dns_records.models import Backend
 from dns_records.providers import registry
+from dnsorch import secrets
+from dnsorch.exceptions import SecretUnavailable
 
 
 def save(
@@ -18,10 +20,16 @@ def save(
 ) -> Backend:
     """Create the backend ``name``, or change it to this.
 
+    A secret that this process cannot read is left to the worker, who may be the only
+    one that it is given to; one that is there has to be of the driver's form.
+
     Raises:
-        Misconfigured: the driver is unknown, or an option is not one of its own.
+        Misconfigured: the driver is unknown, an option is not one of its own, or the
+            secret cannot be right.
     """
-    registry.for_backend(driver, options, secret_reference)
+    provider = registry.for_backend(driver, options, secret_reference)
+    if secret_reference and _is_readable(secret_reference):
+        provider.check_secret()
     backend, _ = Backend.objects.update_or_create(
         name=name,
         defaults={
@@ -31,3 +39,11 @@ def save(
         },
     )
     return backend
+
+
+def _is_readable(reference: str) -> bool:
+    try:
+        secrets.get(reference)
+    except SecretUnavailable:
+        return False
+    return True

@@ -194,10 +194,14 @@ def test_a_backend_is_made_and_changed(admin_client: Client) -> None:
     made = Backend.objects.get()
     assert made.options == {"server": "192.0.2.53", "key_name": "dnsorch."}
     url = f"{BACKENDS}{made.pk}/change/"
-    changed = {**NSUPDATE, "name": "other", "options": '{"server": "192.0.2.54"}'}
+    changed = {
+        **NSUPDATE,
+        "name": "other",
+        "options": '{"server": "a", "key_name": "b."}',
+    }
     assert admin_client.post(url, changed).status_code == 302
     made = Backend.objects.get()
-    assert (made.name, made.options) == ("bind", {"server": "192.0.2.54"})
+    assert (made.name, made.options) == ("bind", {"server": "a", "key_name": "b."})
     assert made.secret_reference == "env:TSIG_KEY"
 
 
@@ -211,16 +215,29 @@ def test_a_backend_is_made_and_changed(admin_client: Client) -> None:
         ({"options": "[1]"}, "Expected a JSON object."),
         ({"options": "{"}, "Enter a valid JSON"),
         ({"secret_reference": ""}, "'key_name' is set, but there is no secret"),
+        ({"options": '{"server": "a"}'}, "a secret, but option 'key_name' is empty"),
+        ({"secret_reference": "env:NO_BASE64"}, "the TSIG secret is not base64 text"),
+        (
+            {"options": '{"server": "a", "key_name": "b.", "key_algorithm": "md5"}'},
+            "option 'key_algorithm' must be one of hmac-sha1",
+        ),
         ({"secret_reference": "c2VjcmV0"}, "A reference is scheme:rest"),
         ({"secret_reference": "vault-token:x"}, "with one of env, file"),
     ],
 )
 def test_the_form_refuses_a_backend_that_cannot_work(
-    admin_client: Client, backend: Backend, wrong: dict[str, str], message: str
+    admin_client: Client,
+    backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: dict[str, str],
+    message: str,
 ) -> None:
+    monkeypatch.setenv("NO_BASE64", "not-base64!")
     answer = admin_client.post(f"{BACKENDS}add/", {**NSUPDATE, **wrong})
     assert answer.status_code == 200
-    assert message in html.unescape(answer.content.decode())
+    page = html.unescape(answer.content.decode())
+    assert message in page
+    assert "not-base64!" not in page
     assert list(Backend.objects.all()) == [backend]
 
 

@@ -51,8 +51,9 @@ DJANGO_IN_STATUS = "django.db.models.TextChoices"
 READS_ENVIRONMENT = {
     "dnsorch.celery",
     "dnsorch.embedded.stack",
+    "dnsorch.environment",
     "dnsorch.secrets.env",
-    "dnsorch.settings",
+    "dnsorch.serve",
     "dnsorch.wsgi",
 }
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import close_old_connections
 
 from dns_records.services.sweep import Sweeper
+from dnsorch.management.base import DatabaseCommand
 
 logger = structlog.get_logger(__name__)
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Run the sweep until a signal ends it."""
 
     help = (

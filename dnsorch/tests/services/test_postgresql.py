@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
 import pytest
+from django.conf import settings
 
 from dnsorch.tests.e2e.harness import in_parallel, until
 from dnsorch.tests.e2e.test_crashes import Names, post
@@ -44,3 +49,41 @@ def test_requests_survive_that_every_connection_is_cut(stack: RealStack) -> None
     names.check(stack)
     for name, process in stack.running.items():
         assert process.poll() is None, f"{name} has ended"
+
+
+@pytest.mark.parametrize(
+    ("netloc", "name", "reason"),
+    [
+        (
+            "{user}:no-such-password@{at}",
+            "{name}",
+            'FATAL: password authentication failed for user "{user}"',
+        ),
+        ("{own}", "no_such", 'FATAL: database "no_such" does not exist'),
+    ],
+)
+def test_a_wrong_login_is_said_in_one_sentence(
+    stack: RealStack, netloc: str, name: str, reason: str
+) -> None:
+    url = urlsplit(stack.environment["DATABASE_URL"])
+    words = {
+        "own": url.netloc,
+        "at": url.netloc.rpartition("@")[2],
+        "user": url.username,
+        "name": url.path[1:],
+    }
+    wrong = url._replace(netloc=netloc.format(**words), path=f"/{name.format(**words)}")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "sweep"],
+        cwd=settings.BASE_DIR,
+        env={**stack.environment, "DATABASE_URL": wrong.geturl()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    where = f"the database {name.format(**words)!r} at {url.hostname}:{url.port}"
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"dnsorch: {where} cannot be used: {reason.format(**words)}\n",
+    )

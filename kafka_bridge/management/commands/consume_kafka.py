@@ -63,6 +63,7 @@ class Command(BaseCommand):
         """Run the loop; an error that a new process may mend is exit code 1."""
         if not 1 <= arguments["batch_size"] <= MAX_BATCH:
             raise CommandError(f"--batch-size is 1 to {MAX_BATCH}")
+        options.require()
         reference = settings.KAFKA_API_TOKEN_REFERENCE
         try:
             # Fails at the start, not at the first message.

@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, close_old_connections
 
 from dns_records.selectors import requests
+from dnsorch.management.base import DatabaseCommand
 from kafka_bridge import metrics, options
 from kafka_bridge.backoff import Backoff
 from kafka_bridge.producer import ConfirmedProducer
@@ -24,7 +25,7 @@ IDLE_S = 0.2
 log = structlog.get_logger(__name__)
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Publish the outcomes of requests."""
 
     help = (
@@ -43,6 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         """Run the loop, or one round of it."""
+        options.require()
         publisher = Publisher(
             ConfirmedProducer(options.producer),
             topic=settings.KAFKA_TOPIC_OUTCOMES,

@@ -66,6 +66,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **arguments: Any) -> None:
         """List and put back; exit code 1 if a message could not be put back."""
         selection = self._selection(arguments)
+        options.require()
         kafka = Consumer(options.reader())
         try:
             found = replay.letters(kafka, settings.KAFKA_TOPIC_DLQ, selection)

@@ -6,15 +6,16 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from dnsorch import clock
 from dnsorch.exceptions import Invalid
+from dnsorch.management.base import DatabaseCommand
 from dnsorch.tokens import services
 from dnsorch.tokens.models import Source
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Make an API token and print its text."""
 
     help = (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from dnsorch.management.base import DatabaseCommand
 from dnsorch.tokens import selectors, services, text
 
 
-class Command(BaseCommand):
+class Command(DatabaseCommand):
     """Revoke an API token."""
 
     help = "Revoke the API token that begins with PREFIX, as shown in the admin."
