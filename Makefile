@@ -22,6 +22,7 @@ test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded def
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-services: $(INSTALLED) ## The tests on PostgreSQL, Redis, Kafka, BIND and PowerDNS
+	@deploy/services/install
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
 	    $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \

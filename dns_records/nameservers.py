@@ -67,7 +67,8 @@ class Report:
     did not say. In ``answers`` None means absent, said with authority (NXDOMAIN or no
     data of that type); a question that is missing was not answered, and ``error`` says
     why for the first of them. ``hidden`` are those among them that this server never
-    answers, because they stand below a delegation.
+    answers, because they stand below a delegation. ``reached`` is whether anything came
+    back at all.
     """
 
     address: str
@@ -75,6 +76,7 @@ class Report:
     answers: Mapping[Question, Answer | None]
     error: str | None
     hidden: frozenset[Question] = frozenset()
+    reached: bool = True
 
 
 class _NotAnswered(Exception):
@@ -93,6 +95,7 @@ class _Findings:
     answers: dict[Question, Answer | None] = field(default_factory=dict)
     hidden: set[Question] = field(default_factory=set)
     error: str | None = None
+    reached: bool = False
 
     def fail(self, why: str) -> None:
         """Keep the first error."""
@@ -121,7 +124,7 @@ def ask(
         finally:
             connection.close()
     except (OSError, ValueError) as error:
-        findings.fail(str(error))
+        findings.fail(getattr(error, "strerror", None) or str(error))
     if soa not in questions:
         findings.answers.pop(soa, None)
     return Report(
@@ -130,6 +133,7 @@ def ask(
         answers=findings.answers,
         error=findings.error,
         hidden=frozenset(findings.hidden),
+        reached=findings.reached,
     )
 
 
@@ -189,6 +193,7 @@ def _ask_window(
         connection.send(query.to_wire(), deadline)
     while pending:
         wire = connection.receive(deadline)
+        findings.reached = True
         answered = pending.pop(int.from_bytes(wire[:2], "big"), None)
         if answered is None:
             raise ConnectionError("an answer that nobody asked for")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from celery import shared_task
 
-from dns_records.services import delivery, verification, wake
+from dns_records.services import delivery, nameserver_check, verification, wake
 
 # First checks right after the apply, at most one second of a worker's time.
 FIRST_CHECKS_S = (0.0, 0.03, 0.08, 0.2, 0.4)
@@ -26,3 +28,9 @@ def deliver(zone_id: int) -> None:
 def verify(zone_id: int) -> None:
     """Ask the name servers of a zone for what is due."""
     verification.check(zone_id)
+
+
+@shared_task(name=nameserver_check.TASK, ignore_result=False, track_started=True)
+def check_nameservers(zone_ids: Sequence[int]) -> dict[str, Any]:
+    """Ask the name servers of zones for an operator; the outcome is kept."""
+    return nameserver_check.run(zone_ids).as_dict()

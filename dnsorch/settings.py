@@ -8,6 +8,7 @@ profile ``dev`` is the embedded default and the only one with a built-in key.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ INSTALLED_APPS = [
     "django_celery_results",
     "dnsorch",
     "dnsorch.tokens",
+    "dnsorch.operator_tasks",
     "dnsorch.embedded",
     "requests_tracker",
     "dns_records",
@@ -263,6 +265,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "dnsorch.lane"
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
+# Of operator tasks: wake-ups have none.
+CELERY_RESULT_EXPIRES = timedelta(
+    days=env.int("CELERY_RESULT_EXPIRES_DAYS", default=30)
+)
 
 # --- Kafka --------------------------------------------------------------------------
 

@@ -96,6 +96,14 @@ class ConsumerFailed(KafkaBridgeError):
     retryable = True
 
 
+class DeadLettersUnreadable(KafkaBridgeError):
+    """The dead-letter topic cannot be read now."""
+
+    code = "dead_letters_unreadable"
+    status = 503
+    retryable = True
+
+
 class NotADeadLetter(InvalidMessage):
     """The message does not say where it came from, so it cannot be put back."""
 

@@ -1,82 +1,114 @@
-"""Read chosen dead letters, in order, up to where the topic ends now."""
+"""Putting dead letters back to where they came from, once or as an operator task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from dnsorch.exceptions import Invalid
+from dnsorch.operator_tasks import services as operator_tasks
+from dnsorch.operator_tasks.models import OperatorTask
+from dnsorch.operator_tasks.outcome import Finding, Level, Outcome
+from kafka_bridge import dlq, letters, options
+from kafka_bridge.exceptions import InvalidMessage
+from kafka_bridge.letters import Place
+from kafka_bridge.message import Message
+from kafka_bridge.producer import ConfirmedProducer
 
-from kafka_bridge.dlq import PREFIX
-from kafka_bridge.message import Message, from_kafka
+TASK: Final = "kafka_bridge.replay"
+MAX_LETTERS: Final = 100
+# Together they leave the worker's time limit of 90 seconds far away.
+_READ_TIMEOUT_S: Final = 20.0
+_SEND_TIMEOUT_S: Final = 30.0
 
-_TIMEOUT_S: Final = 10.0
+
+class TooManyLetters(Invalid):
+    """So many dead letters are not put back at once."""
+
+    code = "too_many_letters"
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which dead letters are meant; None and empty select everything.
+class PutBack(NamedTuple):
+    """What became of a letter; ``error`` says why it was not put back."""
 
-    ``partition`` and ``offset`` are those of the dead-letter topic, ``since`` is when
-    the letter was written.
+    letter: Message
+    error: str | None
+
+
+def obstacle(letter: Message) -> str | None:
+    """Return why a letter cannot be put back, if that is known before trying."""
+    try:
+        dlq.redriven(letter)
+    except InvalidMessage as error:
+        return error.detail
+    return None
+
+
+def put_back(chosen: Sequence[Message]) -> list[PutBack]:
+    """Put letters back to where they came from; say of each, in order, how it went.
+
+    Each has an idempotency key of its own, the same each time: to do this twice is
+    one request. One that cannot be put back holds up no other.
     """
-
-    partition: int | None = None
-    offset: int | None = None
-    codes: frozenset[str] = frozenset()
-    since: datetime | None = None
-
-    def matches(self, letter: Message) -> bool:
-        """Whether ``letter`` is one of them."""
-        if self.partition not in (None, letter.partition.number):
-            return False
-        if self.offset not in (None, letter.offset):
-            return False
-        if self.codes and text(letter, "code") not in self.codes:
-            return False
-        since = self.since
-        return since is None or letter.timestamp >= since.timestamp() * 1000
+    errors = [obstacle(letter) for letter in chosen]
+    ready = [number for number, error in enumerate(errors) if error is None]
+    producer = ConfirmedProducer(options.producer)
+    try:
+        messages = [dlq.redriven(chosen[number]) for number in ready]
+        deliveries = producer.send(messages, timeout_s=_SEND_TIMEOUT_S)
+    finally:
+        producer.close()
+    for number, delivery in zip(ready, deliveries, strict=True):
+        errors[number] = delivery.error
+    return [PutBack(*each) for each in zip(chosen, errors, strict=True)]
 
 
-def text(letter: Message, name: str) -> str:
-    """Return one of the headers that a dead letter has of its own."""
-    return (letter.header(PREFIX + name) or b"").decode("utf-8", "replace")
+# --- as an operator task ------------------------------------------------------------
 
 
-def letters(kafka: Consumer, topic: str, selection: Selection) -> Iterator[Message]:
-    """Return the selected letters of ``topic``, partition by partition.
+def start(*, places: Collection[Place], started_by: str) -> OperatorTask:
+    """Have a worker put back the letters that stand at ``places``.
 
     Raises:
-        KafkaException: the topic cannot be read.
+        TooManyLetters: they are more than :data:`MAX_LETTERS`.
+        BrokerUnavailable: nothing was started.
     """
-    metadata = kafka.list_topics(topic, _TIMEOUT_S).topics[topic]
-    if metadata.error is not None:
-        raise KafkaException(metadata.error)
-    for number in sorted(metadata.partitions):
-        if selection.partition in (None, number):
-            found = _read(kafka, TopicPartition(topic, number))
-            yield from (letter for letter in found if selection.matches(letter))
+    if len(places) > MAX_LETTERS:
+        raise TooManyLetters(f"at most {MAX_LETTERS} letters are put back at once")
+    return operator_tasks.start(
+        task=TASK,
+        title="Dead letters replayed",
+        arguments={"places": [str(place) for place in sorted(places)]},
+        about={"deadletters": f"{len(places)} dead letter{'s' * (len(places) != 1)}"},
+        started_by=started_by,
+    )
 
 
-def _read(kafka: Consumer, partition: TopicPartition) -> Iterator[Message]:
-    first, end = kafka.get_watermark_offsets(partition, timeout=_TIMEOUT_S)
-    if first >= end:
-        return
-    kafka.assign([TopicPartition(partition.topic, partition.partition, first)])
-    while True:
-        message = kafka.poll(_TIMEOUT_S)
-        if message is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        error = message.error()
-        if error is None:
-            letter = from_kafka(message)
-            if letter.offset < end:
-                yield letter
-            if letter.offset >= end - 1:
-                return
-        elif error.code() == KafkaError._PARTITION_EOF:
-            return
-        elif not error.retriable():
-            raise KafkaException(error)
+def run(places: Sequence[str]) -> Outcome:
+    """Put back the letters at ``places``; nothing is sent unless all could be read.
+
+    Raises:
+        DeadLettersUnreadable: Kafka does not answer in time, or says no.
+    """
+    wanted = [Place.parse(each) for each in places]
+    found = letters.at(wanted, timeout_s=_READ_TIMEOUT_S)
+    results = put_back([found[place] for place in wanted if place in found])
+    findings = tuple(_findings(wanted, results))
+    done = sum(finding.level == Level.OK for finding in findings)
+    return Outcome(f"{done} of {len(wanted)} put back", findings)
+
+
+def _findings(wanted: Sequence[Place], results: Sequence[PutBack]) -> Iterator[Finding]:
+    by_place = {Place.of(result.letter): result for result in results}
+    for place in wanted:
+        result = by_place.get(place)
+        if result is None:
+            level, told = Level.PROBLEM, "is not in the topic any more"
+        elif result.error is not None:
+            level, told = Level.PROBLEM, f"was not put back: {result.error}"
+        else:
+            level, told = (
+                Level.OK,
+                f"put back to {letters.text(result.letter, 'topic')}",
+            )
+        yield Finding("", str(place), level, told)

@@ -1,4 +1,4 @@
-"""``python3 -m deploy.services up|down|status|env [NAME ...]``."""
+"""``python3 -m deploy.services up|down|status|env|install [NAME ...]``."""
 
 from __future__ import annotations
 
@@ -30,22 +30,29 @@ SERVICES: Sequence[type[Service]] = (
     PowerDNS,
     Kafka,
 )
+# What the tests need beside the services: programs, called as Debian's packages are.
+TOOLS = ("chromium",)
 DEFAULT = Path(__file__).resolve().parents[2] / "var" / "services"
 
 
 def main(words: Sequence[str]) -> int:
     """Do what the command line says; return the exit code."""
     parser = ArgumentParser(prog="deploy/services", description=__doc__)
-    parser.add_argument("action", choices=["up", "down", "status", "env"])
+    parser.add_argument("action", choices=["up", "down", "status", "env", "install"])
     names = [kind.name for kind in SERVICES]
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
+    told = f"{', '.join(names)}; to install: {', '.join(TOOLS)}"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=told)
     asked = parser.parse_args(words)
+    if asked.action == "install":
+        names = list(TOOLS)
     if unknown := set(asked.names) - set(names):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     root = Path(os.environ.get("DNSORCH_SERVICES_DIR") or DEFAULT).resolve()
     root.mkdir(parents=True, exist_ok=True)
     try:
         with _alone(root):
+            if asked.action == "install":
+                return _install(asked.names)
             return _do(asked.action, _chosen(root, asked.names))
     except ServiceError as error:
         print(f"deploy/services: {error}", file=sys.stderr)
@@ -67,6 +74,14 @@ def _do(action: str, services: Sequence[Service]) -> int:
     elif action == "env":
         return _env(services)
     return _status(services, wanted=action != "down")
+
+
+def _install(tools: Sequence[str]) -> int:
+    """Install those of these tools, all by default, that are not there."""
+    missing = [name for name in tools or TOOLS if packages.program(name) is None]
+    if missing:
+        packages.install(missing)
+    return 0
 
 
 def _up(services: Sequence[Service]) -> None:

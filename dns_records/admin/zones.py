@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,8 +17,9 @@ from django.utils.http import urlencode
 from dns_records.admin.forms import ZoneForm
 from dns_records.admin.writing import ServiceAdmin
 from dns_records.models import RRset, Zone
-from dns_records.services import zones
+from dns_records.services import nameserver_check, zones
 from dnsorch.exceptions import DnsorchError
+from dnsorch.operator_tasks.admin import summary, tell_started
 from requests_tracker.admin import display
 
 
@@ -52,6 +56,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         ),
         ("Safety", {"fields": ("fencing",)}),
     )
+    actions = ("check_nameservers",)
 
     @admin.display(description="lane")
     def lane_state(self, zone: Zone) -> str:
@@ -79,6 +84,67 @@ class ZoneAdmin(ServiceAdmin[Zone]):
             query,
         )
 
+    # --- the name-server check -----------------------------------------------------
+
+    def has_check_permission(self, request: HttpRequest) -> bool:
+        """Ask for the permission to have name servers checked."""
+        user = request.user
+        return user.is_active and user.has_perm("operator_tasks.check_nameservers")
+
+    @admin.action(
+        description="Check the name servers of selected zones", permissions=["check"]
+    )
+    def check_nameservers(
+        self, request: HttpRequest, queryset: QuerySet[Zone]
+    ) -> HttpResponseBase | None:
+        """Start one task for all of them, and show it."""
+        most = nameserver_check.MAX_ZONES + 1
+        return self._start_check(request, list(queryset.order_by("name")[:most]))
+
+    def check_view(self, request: HttpRequest, zone_id: int) -> HttpResponseBase:
+        """Start the check of one zone: by POST only.
+
+        Raises:
+            PermissionDenied: the person may not have name servers checked.
+            Http404: there is no such zone.
+        """
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_check_permission(request):
+            raise PermissionDenied
+        zone = Zone.objects.filter(pk=zone_id).first()
+        if zone is None:
+            raise Http404
+        page = reverse("admin:dns_records_zone_change", args=[zone.pk])
+        return self._start_check(request, [zone]) or HttpResponseRedirect(page)
+
+    def _start_check(
+        self, request: HttpRequest, chosen: list[Zone]
+    ) -> HttpResponseBase | None:
+        try:
+            task = nameserver_check.start(
+                zones=chosen, started_by=request.user.get_username()
+            )
+        except DnsorchError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return None
+        return tell_started(request, task)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Zone | None = None,
+    ) -> Any:
+        """Give the template the last check, and whether this person may start one."""
+        context["may_check"] = self.has_check_permission(request)
+        if obj and request.user.has_perm("operator_tasks.view_operatortask"):
+            context["last_check"] = summary(nameserver_check.last(obj))
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     # --- forgetting ----------------------------------------------------------------
 
     def has_forget_permission(self, request: HttpRequest) -> bool:
@@ -87,13 +153,18 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         return user.is_active and user.has_perm("dns_records.delete_zone")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the page that asks before a zone is forgotten."""
+        """Add the check, and the page that asks before a zone is forgotten."""
+        check = path(
+            "<int:zone_id>/check/",
+            self.admin_site.admin_view(self.check_view),
+            name="dns_records_zone_check",
+        )
         forget = path(
             "<int:zone_id>/forget/",
             self.admin_site.admin_view(self.forget_view),
             name="dns_records_zone_forget",
         )
-        return [forget, *super().get_urls()]
+        return [check, forget, *super().get_urls()]
 
     def forget_view(self, request: HttpRequest, zone_id: int) -> HttpResponseBase:
         """Ask, then forget the zone; what DNS holds stays.

@@ -26,6 +26,7 @@ BUSY = frozenset(
         "provisioning",
         "queued",
         "received",
+        "running",
         "sent",
         "stored",
         "validated",
@@ -36,13 +37,16 @@ WAITING = frozenset(
     {
         "awaiting_approval",
         "backend_unavailable",
+        "missed",
         "not_applied",
         "retry_scheduled",
         "scheduled",
         "unavailable",
+        "waiting",
+        "warning",
     }
 )
-BAD = frozenset({"failed", "misconfigured", "rejected"})
+BAD = frozenset({"failed", "misconfigured", "problem", "rejected"})
 COLOURS = {"good": GOOD, "busy": BUSY, "waiting": WAITING, "bad": BAD}
 
 # Seconds in a unit, and the unit of what is left over.

@@ -117,11 +117,20 @@ class RealStack(Stack):
 
     def update(self, server: str, key: str, zone: str, *line: str) -> str:
         """Add a record with a key of the services; return the rcode."""
-        secret = tsig.secret(self.services, key)
-        signer = dns.tsig.Key(key, secret, tsig.ALGORITHM)
-        message = dns.update.UpdateMessage(zone, keyring={signer.name: signer})
         name, ttl, rtype, rdata = line
+        message = dns.update.UpdateMessage(zone)
         message.add(name, int(ttl), rtype, rdata)
+        return self._send(server, key, message)
+
+    def remove(self, server: str, key: str, zone: str, name: str, rtype: str) -> str:
+        """Delete an RRset with a key of the services; return the rcode."""
+        message = dns.update.UpdateMessage(zone)
+        message.delete(name, rtype)
+        return self._send(server, key, message)
+
+    def _send(self, server: str, key: str, message: dns.update.UpdateMessage) -> str:
+        secret = tsig.secret(self.services, key)
+        message.use_tsig(dns.tsig.Key(key, secret, tsig.ALGORITHM))
         host, _, port = server.rpartition(":")
         answer = dns.query.tcp(message, host, port=int(port), timeout=5)
         return dns.rcode.to_text(answer.rcode())

@@ -11,12 +11,8 @@ from confluent_kafka import Consumer, KafkaException
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from kafka_bridge import dlq, options, replay
-from kafka_bridge.exceptions import InvalidMessage
+from kafka_bridge import letters, options, replay
 from kafka_bridge.message import Message
-from kafka_bridge.producer import ConfirmedProducer, Outgoing
-
-TIMEOUT_S = 30.0
 
 
 def moment(text: str) -> datetime:
@@ -69,7 +65,7 @@ class Command(BaseCommand):
         options.require()
         kafka = Consumer(options.reader())
         try:
-            found = replay.letters(kafka, settings.KAFKA_TOPIC_DLQ, selection)
+            found = letters.selected(kafka, settings.KAFKA_TOPIC_DLQ, selection)
             chosen = list(islice(found, arguments["limit"]))
         except KafkaException as error:
             raise CommandError(
@@ -77,20 +73,24 @@ class Command(BaseCommand):
             ) from error
         finally:
             kafka.close()
-        messages = [self._redriven(letter) for letter in chosen]
-        unusable = messages.count(None)
-        ready = [message for message in messages if message is not None]
+        obstacles = [self._list(letter) for letter in chosen]
+        ready = [
+            letter for letter, why in zip(chosen, obstacles, strict=True) if why is None
+        ]
         if arguments["dry_run"]:
             self.stdout.write(f"would put back {len(ready)} of {len(chosen)}")
             return
-        failed = self._send(ready)
-        self.stdout.write(f"put back {len(ready) - failed} of {len(chosen)}")
-        if failed or unusable:
-            raise CommandError(f"{failed + unusable} could not be put back")
+        errors = [why for _, why in replay.put_back(ready) if why is not None]
+        for why in sorted(set(errors)):
+            self.stderr.write(why)
+        done = len(ready) - len(errors)
+        self.stdout.write(f"put back {done} of {len(chosen)}")
+        if done < len(chosen):
+            raise CommandError(f"{len(chosen) - done} could not be put back")
 
     @staticmethod
-    def _selection(arguments: dict[str, Any]) -> replay.Selection:
-        selection = replay.Selection(
+    def _selection(arguments: dict[str, Any]) -> letters.Selection:
+        selection = letters.Selection(
             partition=arguments["partition"],
             offset=arguments["offset"],
             codes=frozenset(arguments["code"]),
@@ -101,36 +101,21 @@ class Command(BaseCommand):
         limit = arguments["limit"]
         if limit is not None and limit < 1:
             raise CommandError("--limit is at least 1")
-        if selection == replay.Selection() and not arguments["all"]:
+        if selection == letters.Selection() and not arguments["all"]:
             raise CommandError(
                 "choose with --partition, --offset, --code or --since, or say --all"
             )
         return selection
 
-    def _redriven(self, letter: Message) -> Outgoing | None:
-        """Write the line of ``letter``; None if it cannot be put back."""
-        place = f"{letter.partition.number}:{letter.offset}"
+    def _list(self, letter: Message) -> str | None:
+        """Write the line of ``letter``; return why it cannot be put back, if so."""
         source = "/".join(
-            replay.text(letter, name) for name in ("topic", "partition", "offset")
+            letters.text(letter, name) for name in ("topic", "partition", "offset")
         )
-        request_id = replay.text(letter, "request-id") or "-"
-        line = f"{place} {replay.text(letter, 'code')} {source} {request_id}"
-        try:
-            message = dlq.redriven(letter)
-        except InvalidMessage as error:
-            self.stdout.write(f"{line} cannot be put back: {error.detail}")
-            return None
-        self.stdout.write(f"{line} {replay.text(letter, 'detail')}")
-        return message
-
-    def _send(self, messages: list[Outgoing]) -> int:
-        """Put ``messages`` back; return how many Kafka did not confirm."""
-        producer = ConfirmedProducer(options.producer)
-        try:
-            deliveries = producer.send(messages, timeout_s=TIMEOUT_S)
-        finally:
-            producer.close()
-        errors = [d.error for d in deliveries if not d.delivered]
-        for error in sorted({str(error) for error in errors}):
-            self.stderr.write(error)
-        return len(errors)
+        request_id = letters.text(letter, "request-id") or "-"
+        code = letters.text(letter, "code")
+        line = f"{letters.Place.of(letter)} {code} {source} {request_id}"
+        why = replay.obstacle(letter)
+        told = f"cannot be put back: {why}" if why else letters.text(letter, "detail")
+        self.stdout.write(f"{line} {told}")
+        return why
