@@ -13,10 +13,12 @@ from typing import TypeVar
 from dns_records import names, rdata, record_types
 from dns_records.images import Key
 from dns_records.plan import Expectation, Operation
-from dnsorch.exceptions import DnsorchError, Invalid, Reason
+from dnsorch.exceptions import ChangesetTooLarge, DnsorchError, Invalid, Reason
 
 T = TypeVar("T")
 
+#: Values in one change set, expected ones included: far more than a message holds.
+MAX_VALUES = 10_000
 TAKES_RECORDS = frozenset({"create", "replace", "put", "add", "remove"})
 
 
@@ -95,11 +97,23 @@ def read(drafts: Sequence[Draft], zone: str) -> list[Operation]:
 
     Raises:
         Invalid: at least one name, type or rdata is wrong; ``reasons`` name each.
+        ChangesetTooLarge: there are so many values that reading them takes long.
     """
+    _check_count(drafts)
     mistakes = Mistakes()
     operations = [_read_one(draft, zone, mistakes) for draft in drafts]
     mistakes.raise_if_any()
     return [operation for operation in operations if operation is not None]
+
+
+def _check_count(drafts: Sequence[Draft]) -> None:
+    expected = (draft.expected.records for draft in drafts if draft.expected)
+    count = sum(len(draft.records) for draft in drafts)
+    count += sum(len(records or ()) for records in expected)
+    if count > MAX_VALUES:
+        detail = f"the change set has {count} values; expected at most {MAX_VALUES}"
+        reason = Reason("/changes", ChangesetTooLarge.code, detail)
+        raise ChangesetTooLarge(detail, reasons=(reason,))
 
 
 def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
@@ -142,7 +156,7 @@ def read_values(
     rtype: str, values: Sequence[str], zone: str, mistakes: Mistakes, where: str
 ) -> tuple[str, ...]:
     """Return the canonical texts of ``values``; a repeated one is a mistake."""
-    canonical: list[str] = []
+    canonical: dict[str, None] = {}
     for index, value in enumerate(values):
 
         def read_value(text: str = value) -> str:
@@ -153,7 +167,7 @@ def read_values(
 
         text = mistakes.at(where.format(index), read_value)
         if text is not None:
-            canonical.append(text)
+            canonical[text] = None
     return tuple(canonical)
 
 

@@ -171,6 +171,16 @@ def build(
     return Plan(context.zone, steps, images, tuple(warnings))
 
 
+def given(operations: Sequence[Operation]) -> dict[Key, Image | None]:
+    """Return what ``operations`` put into each RRset, whatever is there already."""
+    put: dict[Key, set[str]] = {}
+    for operation in operations:
+        own = put.setdefault(operation.key, set())
+        if operation.action != "remove":
+            own.update(operation.records)
+    return {key: Image.of(0, records) for key, records in put.items()}
+
+
 def _group(operations: Sequence[Operation]) -> dict[Key, list[Operation]]:
     grouped: dict[Key, list[Operation]] = {}
     for operation in operations:

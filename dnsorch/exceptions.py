@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from inspect import getdoc
 from typing import Any, ClassVar
 
+#: An error names so many of the things that are wrong, the first ones.
+MAX_REASONS = 100
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -59,7 +62,9 @@ class DnsorchError(Exception):
         if code is not None:
             self.code = code
         self.detail = detail or self.title
-        self.reasons = reasons
+        # A small body can be wrong in a hundred thousand places, and a request keeps
+        # its error for good.
+        self.reasons = reasons[:MAX_REASONS]
         self.retry_after = retry_after
         self.extra = extra or {}
         super().__init__(self.detail)

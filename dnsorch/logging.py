@@ -175,6 +175,7 @@ def _dict_config(
             "django.request": {"filters": ["only_failures"]},
             # A scanner's 400 is no error of ours, and its trace says nothing.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
         },

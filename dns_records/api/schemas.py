@@ -10,10 +10,13 @@ from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer
 from rest_framework import serializers
 
 from dns_records.models.zone import MAX_TTL
+from dns_records.validation import Context
 from dnsorch.api.serializers import StrictSerializer
 
 MAX_NAME = 1100
 MAX_VALUE = 65_535 * 4
+# As many as an RRset may hold, so that a longer list is not read at all.
+MAX_RECORDS = Context.max_records
 # In a URL: HTTP servers take so much of it, percent-encoded, and hardly more.
 MAX_QUERY = 2000
 
@@ -35,6 +38,11 @@ def value_field(**kwargs: Any) -> serializers.CharField:
     """Return a field for rdata in presentation form, spaces included."""
     longest = kwargs.pop("max_length", MAX_VALUE)
     return serializers.CharField(max_length=longest, trim_whitespace=False, **kwargs)
+
+
+def records_field(**kwargs: Any) -> serializers.ListField:
+    """Return a field for rdata of one RRset."""
+    return serializers.ListField(child=value_field(), max_length=MAX_RECORDS, **kwargs)
 
 
 def type_field(**kwargs: Any) -> serializers.CharField:
@@ -82,9 +90,7 @@ class ImageBody(StrictSerializer):
     """An RRset's TTL and records."""
 
     ttl = TTLField(required=False, allow_null=True)
-    records = serializers.ListField(
-        child=value_field(), allow_empty=False, min_length=1
-    )
+    records = records_field(allow_empty=False, min_length=1)
 
 
 class PlannedSchema(serializers.Serializer[object]):

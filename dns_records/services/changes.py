@@ -14,7 +14,7 @@ from django.db import transaction
 
 from dns_records import coalesce, drafts, images, plan, validation
 from dns_records.drafts import Draft
-from dns_records.images import Key
+from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
 from dns_records.services import wake, wanted, zones
@@ -100,6 +100,8 @@ class ChangeSet:
         request.comment = self.comment
         operations = drafts.read(self.drafts, zone.name)
         describe(request, operations)
+        # Before anybody has to wait for our locks.
+        check_size(plan.given(operations))
         locked = wanted.lock(zone, {operation.key.name for operation in operations})
         if self.precondition is not None:
             (only,) = operations
@@ -151,7 +153,7 @@ def dry_run(
     """
     with transaction.atomic():
         prepared = read().prepare(access, origin.request())
-        check_size(prepared.plan)
+        check_size(prepared.plan.images)
         answer = prepared.plan.as_dict(rrsets_in(prepared.locked.zone))
         transaction.set_rollback(True)
     return answer
@@ -165,7 +167,7 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     """
     locked, planned = prepared.locked, prepared.plan
     zone = locked.zone
-    check_size(planned)
+    check_size(planned.images)
     leaving = _leaving(locked, planned)
     wanted.write(locked, planned.images, prepared.rrset_comments)
     # Ids are taken here, under the locks: per owner name they rise in the order of
@@ -200,13 +202,15 @@ def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
     return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
 
 
-def check_size(planned: Plan) -> None:
+def check_size(left: Mapping[Key, Image | None]) -> None:
     """Refuse what would not fit into one UPDATE message.
+
+    ``left`` are the images that the change set leaves, or a part of them.
 
     Raises:
         ChangesetTooLarge: it is too large.
     """
-    octets = sum(coalesce.octets(key, image) for key, image in planned.images.items())
+    octets = sum(coalesce.octets(key, image) for key, image in left.items())
     if octets > coalesce.MAX_OCTETS:
         detail = (
             f"the change set takes up to {octets} octets; one UPDATE message holds "

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import (
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
+    TooManyFieldsSent,
 )
 from django.core.signals import got_request_exception
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -42,6 +45,8 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 REALM = 'Bearer realm="dnsorch"'
 RETRY_AFTER_S = 1
+# REST framework repeats what it was given: "… is not a valid choice".
+_LONGEST_DETAIL = 500
 # SQLite's "SQL error or missing database object" (no such table, say): our fault, and
 # waiting does not help. https://www.sqlite.org/rescode.html
 _SQLITE_ERROR = 1
@@ -134,6 +139,11 @@ def translate(exc: Exception) -> DnsorchError:
         return Forbidden()
     if isinstance(exc, RequestDataTooBig):
         return parsers.too_large()
+    if isinstance(exc, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return Invalid(f"the query: expected at most {most} parameters")
+    if isinstance(exc, DisallowedHost):
+        return Invalid("the header Host: expected a name that this service has")
     if isinstance(exc, SuspiciousOperation | UnreadablePostError):
         return Invalid("The request cannot be read.")
     if isinstance(exc, DatabaseError | InterfaceError) and is_passing(exc):
@@ -164,7 +174,15 @@ def reasons(detail: Any, at: str = "") -> Iterator[Reason]:
             nested = isinstance(value, dict | list)
             yield from reasons(value, at + pointer(index) if nested else at)
     else:
-        yield Reason(at, getattr(detail, "code", None) or "invalid", str(detail))
+        yield Reason(at, getattr(detail, "code", None) or "invalid", _short(detail))
+
+
+def _short(detail: Any) -> str:
+    """Return the text of ``detail``, its middle left out if it is long."""
+    text, half = str(detail), _LONGEST_DETAIL // 2
+    if len(text) <= _LONGEST_DETAIL:
+        return text
+    return f"{text[:half]} … {text[-half:]}"
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
@@ -232,7 +250,7 @@ def _translate_drf(exc: drf.APIException) -> DnsorchError:
     if isinstance(exc, drf.NotFound):
         return NotFound()
     if isinstance(exc, drf.PermissionDenied):
-        return Forbidden(str(exc.detail))
+        return Forbidden(_short(exc.detail))
     if isinstance(exc, drf.Throttled):
         return Throttled(retry_after=getattr(exc, "wait", None))
     plain: dict[type[drf.APIException], type[DnsorchError]] = {
@@ -245,7 +263,7 @@ def _translate_drf(exc: drf.APIException) -> DnsorchError:
     }
     for theirs, ours in plain.items():
         if isinstance(exc, theirs):
-            return ours(str(exc.detail))
+            return ours(_short(exc.detail))
     return InternalError()
 
 

@@ -63,8 +63,16 @@ class StrictJSONParser(JSONParser):
         Raises:
             BodyTooLarge: it has more than the limit.
             MalformedBody: it is not JSON that can be read in one way only.
-            UnsupportedMediaType: it says that it is not in UTF-8.
+            UnsupportedMediaType: it says that it is compressed, or not in UTF-8.
         """
+        request = (parser_context or {}).get("request")
+        coding = "" if request is None else request.headers.get("Content-Encoding", "")
+        if coding.strip().lower() not in ("", "identity"):
+            raise UnsupportedMediaType(
+                media_type or "",
+                f"a body with the Content-Encoding {coding[:32]!r} is not read: "
+                "expected it as it is (RFC 9110 section 8.4)",
+            )
         charset = _MediaType(media_type or "").params.get("charset", "utf-8")
         if charset.strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaType(media_type or "")

@@ -82,6 +82,11 @@ def _type_error(field: serializers.Field[Any, Any, Any, Any], value: Any) -> Any
     if isinstance(field, serializers.ListField):
         if not isinstance(value, list):
             return _expected("array")
+        longest = field.max_length
+        if longest is not None and len(value) > longest:
+            # REST framework would look at each of them first.
+            detail = f"Expected at most {longest} elements, not {len(value)}."
+            return [ErrorDetail(detail, "max_length")]
         found = {i: _type_error(field.child, item) for i, item in enumerate(value)}
         return {i: error for i, error in found.items() if error} or None
     for kind, expected in _JSON_TYPES:

@@ -14,6 +14,11 @@ from typing import Any
 from dnsorch.exceptions import Invalid, Reason
 
 MAX_DEPTH = 64
+#: Characters of a member's name: ours have fewer, and errors quote them.
+MAX_NAME = 255
+
+# The way to a value: that to its parent, and its own name or number there.
+_Way = tuple["_Way", "str | int"] | None
 
 
 class MalformedBody(Invalid):
@@ -78,8 +83,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Duplicate:
     value = dict(pairs)
     if len(value) == len(pairs):
         return value
-    names = [name for name, _ in pairs]
-    return _Duplicate(next(n for i, n in enumerate(names) if n in names[:i]))
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    return _Duplicate(name)
 
 
 def _constant(name: str) -> Any:
@@ -102,41 +111,61 @@ def _int(text: str) -> int:
 
 def _check(value: Any) -> None:
     """Walk the whole value, without recursion, and raise for the first fault."""
-    todo: list[tuple[str, int, Any]] = [("", 1, value)]
+    todo: list[tuple[_Way, int, Any]] = [(None, 1, value)]
     while todo:
-        at, depth, item = todo.pop()
+        way, depth, item = todo.pop()
         if isinstance(item, str):
-            _check_text(at, item)
+            _check_text(way, item)
         elif isinstance(item, _Duplicate):
-            where = at + pointer(item.key)
+            _check_name(way, item.key)
+            where = _pointer((way, item.key))
             raise _malformed("duplicate_key", "named twice in one object", where)
         elif isinstance(item, dict | list):
             if depth > MAX_DEPTH:
-                raise _too_deep(at)
-            todo.extend((at + pointer(k), depth + 1, v) for k, v in _items(at, item))
+                raise _too_deep(_pointer(way))
+            todo.extend(((way, k), depth + 1, v) for k, v in _items(way, item))
 
 
-def _items(at: str, item: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
+def _items(
+    way: _Way, item: dict[str, Any] | list[Any]
+) -> Iterator[tuple[str | int, Any]]:
     if isinstance(item, list):
         yield from enumerate(item)
         return
     for key, value in item.items():
-        _check_text(at, key)
+        _check_name(way, key)
         yield key, value
 
 
-def _check_text(at: str, text: str) -> None:
+def _pointer(way: _Way) -> str:
+    # Made of the one value that is wrong: made of each, the pointers of many values
+    # with long ways are a million times the body.
+    parts: list[str | int] = []
+    while way is not None:
+        way, part = way
+        parts.append(part)
+    return pointer(*reversed(parts))
+
+
+def _check_name(way: _Way, name: str) -> None:
+    if len(name) > MAX_NAME:
+        detail = f"the name {name[:32]}… has more than {MAX_NAME} characters"
+        raise _malformed("name_too_long", detail, _pointer(way))
+    _check_text(way, name)
+
+
+def _check_text(way: _Way, text: str) -> None:
     if "\0" in text:
-        raise _malformed("invalid_character", "has the character NUL (U+0000)", at)
+        detail = "has the character NUL (U+0000)"
+        raise _malformed("invalid_character", detail, _pointer(way))
     if text.isascii():
         return
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as exc:
         code = f"U+{ord(text[exc.start]):04X}"
-        raise _malformed(
-            "invalid_character", f"has the lone surrogate {code}", at
-        ) from None
+        detail = f"has the lone surrogate {code}"
+        raise _malformed("invalid_character", detail, _pointer(way)) from None
 
 
 def _too_deep(at: str) -> MalformedBody:

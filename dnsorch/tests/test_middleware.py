@@ -61,6 +61,7 @@ def test_a_valid_traceparent_is_taken(given: str) -> None:
         PARENT + "-more",
         PARENT.upper(),
         PARENT + "\n",
+        f"01-{TRACE}-00f067aa0ba902b7-01-\x1b[31m",
         f"ff-{TRACE}-00f067aa0ba902b7-01",
         f"00-{'0' * 32}-00f067aa0ba902b7-01",
         f"00-{TRACE}-{'0' * 16}-01",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -106,3 +108,39 @@ def test_any_octets_are_read_or_refused(raw: bytes) -> None:
 )
 def test_a_pointer_is_escaped(parts: tuple[str | int, ...], expected: str) -> None:
     assert strict_json.pointer(*parts) == expected
+
+
+def test_many_names_cost_no_more_than_their_number() -> None:
+    names = b",".join(b'"%x":1' % number for number in range(30_000))
+    begin = time.process_time()
+    with pytest.raises(MalformedBody, match="^/752f: named twice"):
+        strict_json.loads(b"{" + names + b',"752f":1}')
+    # Each name compared with all before it takes half a minute.
+    assert time.process_time() - begin < 5
+
+
+def test_no_more_than_a_body_is_kept_of_it() -> None:
+    name = b'{"%s":' % (b"x" * 255)
+    raw = name * 60 + b"[" + b",".join([b"1"] * 10_000) + b"]" + b"}" * 60
+    tracemalloc.start()
+    try:
+        strict_json.loads(raw)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A pointer to each value, made beforehand, takes 150 MiB for these 35 KiB.
+    assert most < 100 * len(raw)
+
+
+def test_a_long_name_is_refused_and_not_repeated() -> None:
+    strict_json.loads(b'{"%s": 1}' % (b"x" * 255))
+    for raw in (
+        b'{"a": [{"%s": 1}]}' % (b"x" * 256),
+        b'{"a": [{"%s": 1, "%s": 2}]}' % (b"x" * 300_000, b"x" * 300_000),
+    ):
+        with pytest.raises(MalformedBody) as caught:
+            strict_json.loads(raw)
+        (reason,) = caught.value.reasons
+        assert (reason.pointer, reason.code) == ("/a/0", "name_too_long")
+        shown = f"the name {'x' * 32}… has more than 255 characters"
+        assert reason.detail == shown

@@ -35,6 +35,7 @@ from dns_records.services.records import (
 )
 from dnsorch.api import errors, trace
 from dnsorch.api.serializers import StrictSerializer
+from dnsorch.api.strict_json import pointer
 from dnsorch.exceptions import DnsorchError, IdempotencyKeyReused, Invalid, Reason
 from requests_tracker.api.tracking import (
     KEY_IS,
@@ -150,17 +151,15 @@ def items(request: HttpRequest) -> list[Any]:
     if not isinstance(asked, dict) or not isinstance(asked.get("items"), list):
         raise _wrong("/items", "expected an object with a list of items")
     for name in sorted(set(asked) - {"items"}):
-        raise _wrong(f"/{name}", "there is no such field")
+        raise _wrong(pointer(name), "there is no such field")
     found: list[Any] = asked["items"]
     if not 1 <= len(found) <= MAX_ITEMS:
         raise _wrong("/items", f"expected 1 to {MAX_ITEMS} items, not {len(found)}")
     return found
 
 
-def _wrong(pointer: str, detail: str) -> Invalid:
-    return Invalid(
-        f"{pointer}: {detail}", reasons=(Reason(pointer, "invalid", detail),)
-    )
+def _wrong(at: str, detail: str) -> Invalid:
+    return Invalid(f"{at}: {detail}", reasons=(Reason(at, "invalid", detail),))
 
 
 class Run:

@@ -14,6 +14,7 @@ from dns_records.api.schemas import (
     TTLField,
     comment_field,
     name_field,
+    records_field,
     type_field,
     value_field,
 )
@@ -38,7 +39,7 @@ class ChangeBody(StrictSerializer):
     name = name_field()
     type = type_field()
     ttl = TTLField(required=False, allow_null=True)
-    records = serializers.ListField(child=value_field(), required=False)
+    records = records_field(required=False)
     expected = ExpectedBody(required=False, allow_null=True)
 
 
@@ -93,9 +94,7 @@ class RRsetBody(RoundTripSerializer):
     volatile = frozenset({"status", "version", "updated_at"})
 
     ttl = TTLField(required=False)
-    records = serializers.ListField(
-        child=value_field(), allow_empty=False, min_length=1
-    )
+    records = records_field(allow_empty=False, min_length=1)
     comment = comment_field()
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
