@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from inspect import getdoc
 from typing import Any, ClassVar
 
+from dnsorch import redaction
+
 #: An error names so many of the things that are wrong, the first ones.
 MAX_REASONS = 100
 
@@ -56,12 +58,13 @@ class DnsorchError(Exception):
     ) -> None:
         """Keep what a caller needs: ``detail`` is for people, the rest is data.
 
+        No secret that this process knows is left in ``detail``, which others show.
         ``retry_after`` is in seconds; ``extra`` holds further members of the
         problem document; ``code`` is one that says more than the class's own.
         """
         if code is not None:
             self.code = code
-        self.detail = detail or self.title
+        self.detail = redaction.without_secrets(detail or self.title)
         # A small body can be wrong in a hundred thousand places, and a request keeps
         # its error for good.
         self.reasons = reasons[:MAX_REASONS]

@@ -13,15 +13,17 @@ from __future__ import annotations
 import logging.config
 import re
 import sys
+import threading
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor
 
-from dnsorch import secrets
+from dnsorch import redaction
+from dnsorch.redaction import REDACTED
 
-REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
     r"(?:^|[_.-])(?:secret|password|passwd|token|authorization|cookie|set-cookie)$",
     re.IGNORECASE,
@@ -39,9 +41,7 @@ _PROCESSORS: list[Processor] = []
 
 def redact(text: str) -> str:
     """Return ``text`` without secrets that were read, API tokens and credentials."""
-    for value in secrets.known_values():
-        if value in text:
-            text = text.replace(value, REDACTED)
+    text = redaction.without_secrets(text)
     text = _API_TOKEN.sub(f"dno_{REDACTED}", text)
     return _CREDENTIALS.sub(lambda match: (match[1] or match[2] or "") + REDACTED, text)
 
@@ -142,6 +142,25 @@ def configure(options: Mapping[str, Any]) -> None:
         *last,
     ]
     logging.config.dictConfig(_dict_config(level, shared, render))
+    sys.excepthook = log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def log_uncaught(
+    kind: type[BaseException], exc: BaseException, trace: TracebackType | None
+) -> None:
+    """Log what ends the process: Python itself would write it as it is."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, exc, trace)
+        return
+    logging.getLogger("dnsorch").critical(
+        "uncaught exception", exc_info=(kind, exc, trace)
+    )
+
+
+def _log_uncaught_in_thread(caught: threading.ExceptHookArgs) -> None:
+    if caught.exc_value is not None:
+        log_uncaught(caught.exc_type, caught.exc_value, caught.exc_traceback)
 
 
 def _console() -> Processor:
@@ -176,6 +195,9 @@ def _dict_config(
             # A scanner's 400 is no error of ours, and its trace says nothing.
             "django.security.DisallowedHost": {"level": "CRITICAL"},
             "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
+            # Celery gives these a handler of its own unless they have one.
+            "celery.task": {"handlers": ["stderr"], "propagate": False},
+            "multiprocessing": {"handlers": ["stderr"], "propagate": False},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
         },

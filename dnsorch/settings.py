@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from dnsorch import environment
+from dnsorch import environment, redaction
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PROFILES = ("dev", "uta", "prod")
@@ -42,6 +42,7 @@ def env_secret(name: str, *, embedded: str, default: str | None = None) -> str:
     except OSError as exc:
         raise ImproperlyConfigured(f"{name}_FILE: {path}: {exc.strerror}") from None
     if value:
+        redaction.remember_setting(value)
         return value
     if EMBEDDED:
         return embedded
@@ -56,6 +57,8 @@ SECRET_KEY = env_secret(
     "DNSORCH_SECRET_KEY", embedded="embedded-default-listens-on-loopback-only"
 )
 SECRET_KEY_FALLBACKS = env.list("DNSORCH_SECRET_KEY_FALLBACKS", default=[])
+for _fallback in SECRET_KEY_FALLBACKS:
+    redaction.remember(_fallback)
 DEBUG = env.bool("DNSORCH_DEBUG", default=False)
 ALLOWED_HOSTS = env.list("DNSORCH_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("DNSORCH_CSRF_TRUSTED_ORIGINS", default=[])
@@ -263,7 +266,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "dnsorch.lane"
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "dnsorch.results.RedactedBackend"
 CELERY_RESULT_EXTENDED = True
 # Of operator tasks: wake-ups have none.
 CELERY_RESULT_EXPIRES = timedelta(

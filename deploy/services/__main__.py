@@ -16,6 +16,7 @@ from deploy.services.base import Service
 from deploy.services.bind import Primary, Secondary
 from deploy.services.errors import ServiceError
 from deploy.services.kafka import Kafka
+from deploy.services.pgbouncer import PgBouncer
 from deploy.services.ports import HOST, Ports
 from deploy.services.postgresql import PostgreSQL
 from deploy.services.powerdns import PowerDNS
@@ -24,6 +25,7 @@ from deploy.services.redis import Redis
 # Kafka last: what takes longest to start lets the others be ready meanwhile.
 SERVICES: Sequence[type[Service]] = (
     PostgreSQL,
+    PgBouncer,
     Redis,
     Primary,
     Secondary,

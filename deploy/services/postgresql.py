@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.services import accounts
 from deploy.services.base import Service
 from deploy.services.errors import ServiceError
 from deploy.services.ports import HOST
 
 SUPERUSER = "postgres"
 USER = DATABASE = "dnsorch"
-ACCOUNT = "postgres"  # of the operating system, made by the package
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -52,11 +51,9 @@ class PostgreSQL(Service):
         data.mkdir(mode=0o700, exist_ok=True)
         password = self.directory / "initial-password"
         shutil.copyfile(self.secret("postgresql-superuser"), password)
-        if os.geteuid() == 0:
-            for path in (data, password):
-                shutil.chown(path, ACCOUNT)
+        accounts.own(data, password)
         _run(
-            *self._as_account(),
+            *accounts.prefix(self.directory),
             _tool("initdb"),
             f"--pgdata={data}",
             f"--username={SUPERUSER}",
@@ -73,31 +70,14 @@ class PostgreSQL(Service):
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
         data = str(self.directory / "data")
         server = [_tool("postgres"), "-D", data, "-p", str(self.port), *options]
-        return [*self._as_account(), *server]
+        return [*accounts.prefix(self.directory), *server]
 
-    def answers(self) -> bool:
-        """Say whether the server accepts sessions."""
-        return self._psql("SELECT 1", check=False) is not None
+    def psql(self, statement: str, *, check: bool = True) -> str | None:
+        """Have the superuser execute a statement; None if it fails unchecked.
 
-    def settle(self) -> None:
-        """Make role and database."""
-        if self._psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{USER}'"):
-            return
-        password = self.secret("postgresql").read_text().strip()
-        self._psql(f"CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{password}'")
-        self._psql(f"CREATE DATABASE {DATABASE} OWNER {USER}")
-
-    def environment(self) -> Mapping[str, str]:
-        """Return ``DATABASE_URL``."""
-        password = self.secret("postgresql").read_text().strip()
-        where = f"{HOST}:{self.port}/{DATABASE}"
-        return {"DATABASE_URL": f"postgres://{USER}:{password}@{where}"}
-
-    def version(self) -> str:
-        """Return what the server says."""
-        return _run(_tool("postgres"), "--version").strip()
-
-    def _psql(self, statement: str, *, check: bool = True) -> str | None:
+        Raises:
+            ServiceError: it fails.
+        """
         password = self.secret("postgresql-superuser").read_text().strip()
         where = ["--host", HOST, "--port", str(self.port), "--username", SUPERUSER]
         done = subprocess.run(
@@ -111,19 +91,27 @@ class PostgreSQL(Service):
             raise ServiceError(f"psql: {done.stderr.strip()}")
         return None if done.returncode else done.stdout.strip()
 
-    def _as_account(self) -> Sequence[str]:
-        """Return what to put before a command that may not run as root."""
-        if os.geteuid() != 0:
-            return ()
-        account = pwd.getpwnam(ACCOUNT)
-        prefix = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}"]
-        prefix.append("--clear-groups")
-        reaches = [*prefix, "test", "-x", str(self.directory)]
-        if subprocess.run(reaches).returncode == 0:
-            return prefix
-        # A directory above is closed to others, such as a home: may pass, no more.
-        capability = "+dac_read_search"
-        return [*prefix, f"--inh-caps={capability}", f"--ambient-caps={capability}"]
+    def answers(self) -> bool:
+        """Say whether the server accepts sessions."""
+        return self.psql("SELECT 1", check=False) is not None
+
+    def settle(self) -> None:
+        """Make role and database."""
+        if self.psql(f"SELECT 1 FROM pg_roles WHERE rolname = '{USER}'"):
+            return
+        password = self.secret("postgresql").read_text().strip()
+        self.psql(f"CREATE ROLE {USER} LOGIN CREATEDB PASSWORD '{password}'")
+        self.psql(f"CREATE DATABASE {DATABASE} OWNER {USER}")
+
+    def environment(self) -> Mapping[str, str]:
+        """Return ``DATABASE_URL``."""
+        password = self.secret("postgresql").read_text().strip()
+        where = f"{HOST}:{self.port}/{DATABASE}"
+        return {"DATABASE_URL": f"postgres://{USER}:{password}@{where}"}
+
+    def version(self) -> str:
+        """Return what the server says."""
+        return _run(_tool("postgres"), "--version").strip()
 
 
 def _binaries() -> Path | None:

@@ -104,3 +104,9 @@ class KeyRefused(Misconfigured):
     """The DNS service does not know our key, or our signature is wrong."""
 
     code = "key_refused"
+
+
+class SecretMissing(Misconfigured):
+    """The backend's secret cannot be read from where its reference points."""
+
+    code = "secret_unavailable"

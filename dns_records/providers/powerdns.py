@@ -36,6 +36,7 @@ from dns_records.providers.errors import (
     OutcomeUnknown,
     PermanentRefusal,
     ProviderError,
+    SecretMissing,
     Unreachable,
 )
 from dnsorch.exceptions import SecretUnavailable
@@ -213,7 +214,7 @@ class PowerDnsProvider(Provider):
         try:
             key = self.secret(fresh=fresh).strip()
         except SecretUnavailable as error:
-            raise Misconfigured(error.detail) from error
+            raise SecretMissing(error.detail) from error
         # An HTTP library would quote it in its complaint.
         if not (key and key.isascii() and key.isprintable()):
             raise Misconfigured("the API key is empty or not printable ASCII")

@@ -39,6 +39,7 @@ from dns_records.providers.errors import (
     OutcomeUnknown,
     PermanentRefusal,
     ProviderError,
+    SecretMissing,
     Unreachable,
 )
 from dns_records.providers.exchange import Route, exchange
@@ -229,7 +230,7 @@ class Rfc2136Provider(Provider):
         try:
             secret = self.secret(fresh=fresh)
         except SecretUnavailable as error:
-            raise Misconfigured(error.detail) from error
+            raise SecretMissing(error.detail) from error
         return tsig.key(self._key_name, self._algorithm, secret)
 
 

@@ -37,6 +37,7 @@ from dns_records.providers.errors import (
     Misconfigured,
     OutcomeUnknown,
     PermanentRefusal,
+    SecretMissing,
     Unreachable,
 )
 from dnsorch.exceptions import SecretUnavailable
@@ -272,7 +273,7 @@ class Route53Provider(Provider):
         try:
             return aws.credentials(self.secret(fresh=fresh))
         except SecretUnavailable as error:
-            raise Misconfigured(error.detail) from error
+            raise SecretMissing(error.detail) from error
 
 
 def _key(change: RRsetChange) -> Key:

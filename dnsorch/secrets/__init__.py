@@ -7,6 +7,6 @@ key of a secret in Vault. Further schemes are named by the setting
 :class:`Provider`: a function from ``rest`` to the secret.
 """
 
-from dnsorch.secrets.store import Provider, forget, get, known_values
+from dnsorch.secrets.store import Provider, forget, get
 
-__all__ = ["Provider", "forget", "get", "known_values"]
+__all__ = ["Provider", "forget", "get"]

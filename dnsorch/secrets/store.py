@@ -9,10 +9,10 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from dnsorch import redaction
 from dnsorch.exceptions import SecretUnavailable
 
 CACHE_SECONDS = 300.0
-SHORTEST_REDACTED = 6
 
 BUILT_IN = {
     "env": "dnsorch.secrets.env.read",
@@ -37,7 +37,6 @@ class Provider(Protocol):
 
 _lock = Lock()
 _cache: dict[str, tuple[str, float]] = {}
-_known: frozenset[str] = frozenset()
 
 
 def get(reference: str, *, fresh: bool = False) -> str:
@@ -66,21 +65,6 @@ def get(reference: str, *, fresh: bool = False) -> str:
     return value
 
 
-def known_values() -> frozenset[str]:
-    """Return every secret that this process has read, for the redaction of logs."""
-    return _known
-
-
-def redact(value: str) -> None:
-    """Keep ``value`` out of logs: a secret that no reference points at, as a login."""
-    global _known
-    # A shorter one would black out half of every log line.
-    if len(value) >= SHORTEST_REDACTED:
-        with _lock:
-            # Rotated values stay: they may still stand in a message on its way.
-            _known = _known | {value}
-
-
 def forget() -> None:
     """Drop what is cached, so that every reference is read anew."""
     with _lock:
@@ -103,4 +87,4 @@ def _provider(scheme: str) -> Provider:
 def _remember(reference: str, value: str) -> None:
     with _lock:
         _cache[reference] = (value, monotonic() + CACHE_SECONDS)
-    redact(value)
+    redaction.remember(value)

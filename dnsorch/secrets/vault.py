@@ -35,6 +35,7 @@ from hvac.exceptions import (
     VaultError,
 )
 
+from dnsorch import redaction
 from dnsorch.exceptions import SecretUnavailable
 from dnsorch.secrets import store
 
@@ -234,7 +235,7 @@ class _Login:
                 lease_s = float(answer["auth"]["lease_duration"])
             except (KeyError, TypeError, ValueError):
                 raise SecretUnavailable("Vault's login holds no token") from None
-            store.redact(token)
+            redaction.remember(token)
             self._token, self._until = token, monotonic() + lease_s * LOGIN_KEPT
             adapter.token = token
             return True

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from dnsorch import secrets
+from dnsorch import redaction, secrets
 from dnsorch.exceptions import SecretUnavailable
 from dnsorch.secrets import vault as provider
 from dnsorch.tests import vault_server
@@ -151,7 +151,7 @@ def test_a_rotated_value_is_seen_without_a_restart(vault: Vault) -> None:
 
 def test_value_and_logins_are_known_to_the_redaction_of_logs(approle: Vault) -> None:
     secrets.get(REFERENCE)
-    assert {VALUE, SECRET_ID, "hvs.login-1"} <= secrets.known_values()
+    assert {VALUE, SECRET_ID, "hvs.login-1"} <= redaction.known_values()
 
 
 @pytest.mark.parametrize(

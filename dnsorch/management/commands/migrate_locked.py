@@ -23,8 +23,7 @@ class Command(BaseCommand):
 
     help = (
         "Apply the migrations that are missing. Of several processes that are started "
-        "at once, one migrates and the others wait for it. Needs a direct connection "
-        "to PostgreSQL: PgBouncer in transaction mode does not keep the lock."
+        "at once, one migrates and the others wait for it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,19 +46,31 @@ class Command(BaseCommand):
 
 @contextmanager
 def _in_postgresql(timeout_s: float) -> Iterator[None]:
-    """Hold an advisory lock of the session, which ends with it at the latest."""
+    """Hold an advisory lock of a transaction, on a connection of its own.
+
+    Of a session it would outlive this process behind PgBouncer, which gives the
+    session to others and may send the unlocking to another one.
+    """
+    holder = connection.copy()
 
     def locked() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-            return bool(cursor.fetchone()[0])
+        with holder.cursor() as cursor:
+            # Idle it is, for as long as the migrations take.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            if cursor.fetchone()[0]:
+                return True
+        # Who waits keeps no connection of a pool from the one that migrates.
+        holder.rollback()
+        return False
 
-    _wait(locked, timeout_s)
     try:
+        holder.set_autocommit(False)
+        _wait(locked, timeout_s)
         yield
+        holder.rollback()
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        holder.close()
 
 
 @contextmanager

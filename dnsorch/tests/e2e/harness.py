@@ -181,7 +181,7 @@ class Stack:
         def look() -> httpx.Response | None:
             try:
                 with self.client() as client:
-                    return client.get(path, params=query)
+                    return client.get(path, params=query or None)
             except httpx.TransportError:
                 return None
 

@@ -159,6 +159,13 @@ def administer(statement: str) -> None:
     subprocess.run(["psql", *quiet, "--command", statement, url], check=True)
 
 
+def query(statement: str) -> str:
+    """Return the one value that PostgreSQL answers with, not through PgBouncer."""
+    url = real.setting("DATABASE_URL")
+    command = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command"]
+    return subprocess.check_output([*command, statement, url], text=True).strip()
+
+
 def kafka_admin() -> AdminClient:
     """Return a client that administers Kafka."""
     return AdminClient({"bootstrap.servers": real.setting("KAFKA_BOOTSTRAP_SERVERS")})
