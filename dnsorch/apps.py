@@ -10,5 +10,8 @@ class DnsorchConfig(AppConfig):
     label = "dnsorch"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from dnsorch import api_versions  # noqa: F401
+        """Register the system checks; read what else may stop the start."""
+        from dnsorch import api_versions, failpoints  # noqa: F401
+
+        # A misspelt failpoint would be one that never fires.
+        failpoints.plan()

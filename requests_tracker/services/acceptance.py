@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from django.db import transaction
 
+from dnsorch import failpoints
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.services import idempotency, lifecycle
@@ -52,6 +53,7 @@ def run(
     answer = idempotency.replay(origin.requester, key, digest)
     if answer is None:
         answer = _run_once(origin, digest, perform, doorway)
+        failpoints.hit("after_accept")
     if answer.replayed:
         idempotency.note_replay(answer)
     return answer
