@@ -7,7 +7,7 @@ VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint types migrations-check openapi-check deploy-check \
-    test-services format lock clean
+    test-services faults soak format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -19,15 +19,26 @@ demo: $(INSTALLED) ## The same for one request through each door, then stop
 	@exec $(BIN)/python manage.py run_stack --demo
 
 test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not faults"
 
 test-services: $(INSTALLED) ## The tests on PostgreSQL, Redis, Kafka, BIND and PowerDNS
 	@deploy/services/install
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
 	    $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	        -m "not e2e and not services" && \
+	        -m "not e2e and not services and not faults" && \
 	    $(BIN)/python -m pytest -m services dnsorch/tests/services
+
+faults: $(INSTALLED) ## Break it in every way on the real services [SEED=n]
+	@deploy/services/up
+	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
+	    DNSORCH_TEST_SEED=$(SEED) $(BIN)/python -m pytest -m faults dnsorch/tests/faults
+
+soak: $(INSTALLED) ## Random faults for a while on the real services [MINUTES=30 SEED=n]
+	@deploy/services/up
+	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
+	    DNSORCH_TEST_SEED=$(SEED) DNSORCH_TEST_SOAK_MINUTES=$(or $(MINUTES),30) \
+	    $(BIN)/python -m pytest -m soak dnsorch/tests/faults
 
 lint: $(INSTALLED) ## Style: black, isort, flake8
 	$(BIN)/black --quiet --check --diff .

@@ -11,6 +11,8 @@ class DnsorchConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks; refuse to start with settings that cannot be."""
-        from dnsorch import api_versions, configuration  # noqa: F401
+        from dnsorch import api_versions, configuration, failpoints  # noqa: F401
 
         configuration.require()
+        # A misspelt failpoint would be one that never fires.
+        failpoints.plan()

@@ -337,6 +337,9 @@ DNSORCH_QUERY_TIMEOUT_S = env.float("DNSORCH_QUERY_TIMEOUT_S", default=2.0)
 DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
 DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
+DNSORCH_FAILPOINTS = env.str("DNSORCH_FAILPOINTS", default="")
+if DNSORCH_FAILPOINTS and not EMBEDDED:
+    raise ImproperlyConfigured("DNSORCH_FAILPOINTS is for tests, in the dev profile")
 DNSORCH_LOG_LEVEL = env.choice(
     "DNSORCH_LOG_LEVEL",
     ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),

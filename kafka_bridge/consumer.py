@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from dnsorch import failpoints
 from dnsorch.exceptions import SecretUnavailable
 from kafka_bridge import metrics, verdicts
 from kafka_bridge.assignment import Assignment
@@ -91,6 +92,8 @@ class RequestConsumer:
             )
         buried = self._bury()
         posted = self._post()
+        if posted:
+            failpoints.hit("after_post")
         self._assignment.store()
         self._assignment.observe()
         return bool(fetched or buried or posted)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from dnsorch import failpoints
 from kafka_bridge import metrics, outcomes
 from kafka_bridge.backoff import Backoff
 from kafka_bridge.producer import ConfirmedProducer, Delivery
@@ -105,6 +106,7 @@ class Publisher:
             for event in events
         ]
         deliveries = self._producer.send(messages, timeout_s=self._delivery_timeout_s)
+        failpoints.hit("after_produce")
         return self._settle(events, deliveries)
 
     def close(self) -> None:

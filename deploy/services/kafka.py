@@ -23,7 +23,7 @@ class Kafka(Service):
     name = "kafka"
     packages = ("maven", "default-jre-headless")
     programs = ("mvn", "java")
-    ports_used = ("kafka", "kafka-controller")
+    ports_used = ("kafka", "kafka-controller", "kafka-proxied", "kafka-proxy")
 
     def configuration(self) -> Mapping[str, str]:
         """Return the broker's properties and those of its log."""
@@ -32,6 +32,8 @@ class Kafka(Service):
                 "kafka.properties",
                 port=self.port,
                 controller_port=self.ports["kafka-controller"],
+                proxied_port=self.ports["kafka-proxied"],
+                proxy_port=self.ports["kafka-proxy"],
             ),
             "log4j2.xml": self.render("log4j2.xml"),
         }
@@ -69,8 +71,12 @@ class Kafka(Service):
         keep(made, "")
 
     def environment(self) -> Mapping[str, str]:
-        """Return ``KAFKA_BOOTSTRAP_SERVERS``."""
-        return {"KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.port}"}
+        """Return where it is, directly and by way of a proxy of the tests."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.port}",
+            "DNSORCH_TEST_KAFKA_PROXIED": f"{HOST}:{self.ports['kafka-proxied']}",
+            "DNSORCH_TEST_KAFKA_PROXY": f"{HOST}:{self.ports['kafka-proxy']}",
+        }
 
     def version(self) -> str:
         """Return the version of the jars."""

@@ -27,6 +27,7 @@ from dns_records.services import breaker, lanes, queue, results, wake
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
+from dnsorch import failpoints
 from requests_tracker.models import Step
 from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
@@ -203,6 +204,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     batch, parcels = _claim(run, parcels)
     if batch is None:
         return
+    failpoints.hit("after_wal")
     images, _ = queue.message(parcels)
     try:
         receipt = run.send(batch, images)

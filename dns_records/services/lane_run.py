@@ -21,7 +21,7 @@ from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
 from dns_records.services import lanes
 from dns_records.services.lanes import Lease, LeaseLost
-from dnsorch import clock
+from dnsorch import clock, failpoints
 
 logger = structlog.get_logger(__name__)
 
@@ -61,7 +61,11 @@ class LaneRun:
         self.provider: Provider = registry.for_backend(
             backend.driver, backend.options, backend.secret_reference
         )
-        self.fenced = zone.fencing == Fencing.MARKER and self.provider.can_fence
+        self.fenced = (
+            zone.fencing == Fencing.MARKER
+            and self.provider.can_fence
+            and failpoints.stands("marker")
+        )
         lane = Lane.objects.get(zone=zone)
         self.marker = Marker(lane.marker_epoch, lane.marker_number)
         # The marker that the last takeover found and replaced, until a batch followed.
@@ -101,6 +105,7 @@ class LaneRun:
                 self.provider.apply(name, [], fence=Fence(text, str(mine)))
             except Fenced:
                 continue
+            failpoints.hit("after_takeover")
             if self.marker.epoch and (
                 found is None or found.number < self.marker.number
             ):
@@ -162,11 +167,13 @@ class LaneRun:
         Raises:
             ProviderError: one of its five kinds.
         """
-        if not self.fenced:
-            return self.provider.apply(self.zone.name, images)
         mine = Marker(self.lease.epoch, batch.number)
-        fence = Fence(str(self.marker), str(mine))
+        fence = Fence(str(self.marker), str(mine)) if self.fenced else None
+        failpoints.hit("before_send")
         receipt = self.provider.apply(self.zone.name, images, fence=fence)
+        failpoints.hit("after_send")
+        if not self.fenced:
+            return receipt
         self.marker = mine
         self.has_taken_over = False
         return receipt

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 
 from dns_records import retry
 from dns_records.models import Backend, Lane, LaneState
-from dnsorch import clock
+from dnsorch import clock, failpoints
 from dnsorch.exceptions import DnsorchError
 
 
@@ -77,6 +77,8 @@ def guard(lease: Lease, **fields: object) -> None:
     mine = Lane.objects.filter(
         zone=lease.zone_id, epoch=lease.epoch, lease_expires_at__gt=Now()
     )
+    if not failpoints.stands("guarded_results"):
+        mine = Lane.objects.filter(zone=lease.zone_id)
     if not mine.update(lease_expires_at=_expiry(), **fields):
         raise LeaseLost
 

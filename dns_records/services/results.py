@@ -23,7 +23,7 @@ from dns_records.providers.errors import ProviderError
 from dns_records.services import breaker, lanes, queue, withdrawal
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.queue import Parcel
-from dnsorch import clock
+from dnsorch import clock, failpoints
 from dnsorch.exceptions import DnsorchError, Reason
 from requests_tracker.models import Request, Step
 from requests_tracker.services import lifecycle, timeline
@@ -92,6 +92,7 @@ def applied(
         _remember_applied(latest)
         _move_to_verifying(run, batch, rows)
         _tell_superseded(older, {change.pk: change for change in rows})
+        failpoints.hit("before_commit")
     lanes.note_success(run.lease)
     breaker.note(run.zone.backend, None)
 

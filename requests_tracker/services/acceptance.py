@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from django.db import IntegrityError, transaction
 
+from dnsorch import failpoints
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.services import idempotency, lifecycle
@@ -58,6 +59,7 @@ def run(
             # zone, is gone by now. Looked at once more, that is a clear rejection.
             logger.info("accepted in vain", correlation_id=origin.correlation_id)
             answer = _run_once(origin, digest, perform, doorway)
+        failpoints.hit("after_accept")
     if answer.replayed:
         idempotency.note_replay(answer)
     return answer

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import OperationalError, connection
 
-from dnsorch import clock
+from dnsorch import clock, failpoints
 from dnsorch.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from requests_tracker.models import IdempotencyKey, Step
 from requests_tracker.services import timeline
@@ -67,7 +67,7 @@ def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | Non
         IdempotencyInProgress: somebody else holds it for longer than two seconds.
         IdempotencyKeyReused: the key was used for another operation.
     """
-    if not key:
+    if not key or not failpoints.stands("idempotency_row"):
         return None
     mine = IdempotencyKey(
         owner=owner, key=key, fingerprint=operation, created_at=clock.now()
