@@ -18,9 +18,9 @@ from drf_spectacular.validation import validate_schema
 
 from dnsorch import api_versions
 from dnsorch.api_versions import VersionPackage
+from dnsorch.tests.packages import PACKAGES
 
 BASE_DIR = Path(settings.BASE_DIR)
-APPS = ("dnsorch", "requests_tracker", "dns_records", "kafka_bridge")
 
 
 @pytest.fixture()
@@ -45,7 +45,7 @@ def fake_packages(
 def test_what_is_on_disk_is_what_is_found() -> None:
     on_disk = {
         path.relative_to(BASE_DIR).as_posix().replace("/", ".")
-        for app in APPS
+        for app in PACKAGES
         for path in BASE_DIR.glob(f"{app}/**/api/v[0-9]*")
         if path.is_dir()
     }
@@ -199,7 +199,7 @@ print(json.dumps(answers))
 def tree(tmp_path: Path) -> Path:
     """Return a copy of the project's packages."""
     ignore = shutil.ignore_patterns("__pycache__", "tests")
-    for name in (*APPS, "envs"):
+    for name in (*PACKAGES, "envs"):
         shutil.copytree(BASE_DIR / name, tmp_path / name, ignore=ignore)
     shutil.copy(BASE_DIR / "manage.py", tmp_path)
     return tmp_path

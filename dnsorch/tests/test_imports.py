@@ -1,6 +1,7 @@
 """Who may import whom: the direction that keeps the domain free of its interfaces.
 
-dns_records -> requests_tracker -> dnsorch base. The outer layer (API, admin, tasks,
+dns_records -> requests_tracker -> dnsorch base, and so for every further domain, of
+which none knows another. The outer layer (API, admin, tasks,
 commands, kafka_bridge, the embedded default) may use any of them; none of them uses
 the outer layer.
 """
@@ -10,13 +11,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 
-ROOT: Path = settings.BASE_DIR
-PACKAGES = ("dnsorch", "requests_tracker", "dns_records", "kafka_bridge")
+from dnsorch.tests.packages import BRIDGE, DOMAINS, PACKAGES, ROOT
+
 # The outer layer, by package or by the name of a part of the path.
 OUTER_PACKAGES = (
     "dnsorch.celery",
@@ -29,9 +28,12 @@ OUTER_PARTS = {"api", "admin", "tasks", "management", "urls"}
 LOADS_CELERY = "dnsorch"
 # What an app must not import, its own place in the order being the reason.
 FORBIDDEN = {
-    "dnsorch": ("requests_tracker", "dns_records", "kafka_bridge"),
-    "requests_tracker": ("dns_records", "kafka_bridge"),
-    "dns_records": ("kafka_bridge",),
+    "dnsorch": ("requests_tracker", *DOMAINS, BRIDGE),
+    "requests_tracker": (*DOMAINS, BRIDGE),
+    **{
+        domain: (*(other for other in DOMAINS if other != domain), BRIDGE)
+        for domain in DOMAINS
+    },
 }
 # Pure decisions, and what would make them impure: a database, a network, a clock.
 PURE = (
@@ -135,7 +137,8 @@ def is_ours(name: str) -> bool:
 def test_only_tasks_and_the_app_know_celery() -> None:
     # Tasks are sent by name; health and the stack ask whether the broker is there, and
     # the model of operator tasks knows the names of Celery's states.
-    senders = {"dns_records.services.wake", "dnsorch.operator_tasks.services"}
+    hints = {f"{domain}.services.wake" for domain in DOMAINS}
+    senders = {*hints, "dnsorch.operator_tasks.services"}
     askers = {"dnsorch.health", "dnsorch.embedded.ready"}
     allowed = {"dnsorch.celery", "dnsorch.operator_tasks.models", *senders, *askers}
     found = {
