@@ -61,7 +61,7 @@ class Admin:
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             path = SCREENSHOTS / f"{name}-{scheme}.png"
-            self.page.screenshot(path=path, full_page=True)
+            self.page.screenshot(path=path, full_page=True, animations="disabled")
 
     def search(self, text: str) -> None:
         """Type into the search box of a list."""
