@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, StorageState, expect
 
 from deploy.services import tsig
 from dnsorch.tests import real
@@ -28,10 +28,20 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def session(browser: Browser, shared: RealStack) -> StorageState:
+    """Log in by the form, once; return the cookies."""
+    admin = Admin(browser, shared)
+    admin.log_in()
+    state = admin.page.context.storage_state()
+    admin.page.context.close()
+    return state
+
+
 @pytest.fixture
-def admin(browser: Browser, stack: RealStack) -> Iterator[Admin]:
-    """Log somebody in; no script of a page may have failed at the end."""
-    admin = Admin(browser, stack)
+def admin(browser: Browser, stack: RealStack, session: StorageState) -> Iterator[Admin]:
+    """Give a window of somebody who is logged in; no script may fail in it."""
+    admin = Admin(browser, stack, session)
     yield admin
     assert admin.errors == []
     admin.page.context.close()
@@ -82,7 +92,7 @@ def test_a_request_is_found_by_its_correlation_id_and_read(admin: Admin) -> None
     expect(headline).to_contain_text("done")
     steps = admin.steps()
     assert (steps[0], steps[-1]) == ("received", "completed")
-    assert {"queued", "sent", "applied", "verified"} <= set(steps)
+    assert {"enqueued", "sent", "applied", "verified"} <= set(steps)
     changes = admin.page.get_by_role("table", name="Changes")
     primary = real.setting("DNSORCH_TEST_BIND")
     secondary = real.setting("DNSORCH_TEST_BIND_SECONDARY")
