@@ -34,7 +34,7 @@ import dns.rdatatype
 import dns.rrset
 
 from dns_records import names, rdata
-from dns_records.tcp import Connection, Deadline, Endpoint
+from dns_records.tcp import Connection, Deadline, Endpoint, reason
 from dnsorch.exceptions import Invalid
 
 # Questions that are on their way at once. Small enough that they and their answers
@@ -124,7 +124,7 @@ def ask(
         finally:
             connection.close()
     except (OSError, ValueError) as error:
-        findings.fail(getattr(error, "strerror", None) or str(error))
+        findings.fail(reason(error))
     if soa not in questions:
         findings.answers.pop(soa, None)
     return Report(

@@ -76,6 +76,11 @@ class Deadline:
         return left
 
 
+def reason(error: Exception) -> str:
+    """Return what went wrong in words: as the system says it, without its number."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def resolve(endpoint: Endpoint, deadline: Deadline) -> list[tuple[int, Any]]:
     """Return the (address family, socket address) pairs of an endpoint.
 

@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from dns_records.models import Batch, Change, Lane
 from dns_records.services import lanes, wake
@@ -23,12 +24,10 @@ class LaneAdmin(ReadOnlyAdmin[Lane]):
         "zone",
         "status",
         "pending",
-        "holder",
-        "lease",
-        "epoch",
-        "batch_number",
         "next_try",
         "last_error",
+        "held",
+        "last_batch",
     )
     list_filter = ("state",)
     search_fields = ("zone__name",)
@@ -70,6 +69,18 @@ class LaneAdmin(ReadOnlyAdmin[Lane]):
     def pending(self, lane: Any) -> int:
         """Return how many changes wait or are on their way."""
         return int(lane.waiting)
+
+    @admin.display(description="held by")
+    def held(self, lane: Lane) -> str:
+        """Return who holds the lane, and until when; nobody most of the time."""
+        if not lane.holder:
+            return display.NOTHING
+        return format_html("{}<br>{}", lane.holder, self.lease(lane))
+
+    @admin.display(description="last UPDATE")
+    def last_batch(self, lane: Lane) -> str:
+        """Return the name of the last message, as in timelines and in the marker."""
+        return f"{lane.epoch}.{lane.batch_number}"
 
     @admin.display(description="lease until")
     def lease(self, lane: Lane) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from dns_records.providers.errors import OutcomeUnknown, Unreachable
-from dns_records.tcp import Connection, Deadline, Endpoint, NothingSent
+from dns_records.tcp import Connection, Deadline, Endpoint, NothingSent, reason
 
 # Seconds. Less than the idle limits of servers (PowerDNS 5, BIND 30), so that it is
 # we who close.
@@ -86,7 +86,7 @@ def _connect(route: Route) -> Connection:
             route.endpoint, Deadline(route.connect_timeout), source=route.source
         )
     except OSError as error:
-        raise Unreachable(f"{_name(route)}: {error}") from error
+        raise Unreachable(f"{_name(route)}: {reason(error)}") from error
 
 
 def _talk(connection: Connection, message: bytes, route: Route) -> bytes:
@@ -98,12 +98,12 @@ def _talk(connection: Connection, message: bytes, route: Route) -> bytes:
         answer = connection.receive(deadline)
         well = answer[:2] == message[:2]
     except NothingSent as error:
-        raise Unreachable(f"{_name(route)}: {error}") from error
+        raise Unreachable(f"{_name(route)}: {reason(error)}") from error
     except TimeoutError as error:
         detail = f"{_name(route)} did not answer within {route.timeout:g} s"
         raise OutcomeUnknown(detail) from error
     except OSError as error:
-        raise OutcomeUnknown(f"{_name(route)}: {error}") from error
+        raise OutcomeUnknown(f"{_name(route)}: {reason(error)}") from error
     finally:
         if not well:
             connection.close()

@@ -33,6 +33,23 @@ PAGES = {
 }
 
 
+class KindFilter(admin.SimpleListFilter):
+    """By task, as people call it."""
+
+    title = "task"
+    parameter_name = "task"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the tasks that there are."""
+        tasks = OperatorTask.objects.order_by("task_name")
+        names = tasks.values_list("task_name", flat=True).distinct()
+        return [(each, each.rpartition(".")[2].replace("_", " ")) for each in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the tasks of the kind chosen."""
+        return queryset.filter(task_name=self.value()) if self.value() else queryset
+
+
 class AboutFilter(base.ZoneFilter):
     """By the zone that a task was about."""
 
@@ -50,7 +67,7 @@ class OperatorTaskAdmin(ReadOnlyAdmin[OperatorTask]):
 
     change_form_template = "admin/operator_tasks/operatortask/change_form.html"
     list_display = ("title", "state", "subject", "found", "by", "started", "took")
-    list_filter = ("task_name", AboutFilter)
+    list_filter = (KindFilter, AboutFilter)
     ordering = ("-date_created",)
 
     @admin.display(description="state")

@@ -70,7 +70,9 @@ class EventRow:
 def context(request: Request) -> dict[str, Any]:
     """Return all that the page shows, in a fixed number of statements."""
     events = list(request.events.order_by("-sequence")[:EVENTS])[::-1]
-    zone = Zone.objects.select_related("lane").filter(name=request.zone).first()
+    zone = (
+        Zone.objects.select_related("lane", "backend").filter(name=request.zone).first()
+    )
     return {
         "badge": display.badge(request.status),
         "headline": HEADLINES[Status(request.status)],
@@ -120,7 +122,7 @@ def _facts(request: Request) -> list[tuple[str, str]]:
         "received": _when(request.received_at),
         "completed": _when(request.completed_at),
         "next attempt": _when(request.next_attempt_at),
-        "given up": "" if request.is_final else _when(request.deadline_at),
+        "deadline": "" if request.is_final else _when(request.deadline_at),
         "attempts": str(request.attempts),
         "idempotency key": display.code(request.idempotency_key),
         "correlation id": display.code(request.correlation_id),

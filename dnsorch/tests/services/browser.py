@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 
 from deploy.services import packages
 from dnsorch.tests.services.harness import RealStack
@@ -35,23 +35,30 @@ def chromium() -> Iterator[Browser]:
 
 
 class Admin:
-    """A person in the admin, who is logged in."""
+    """A window on the admin, and what a person does in it."""
 
-    def __init__(self, browser: Browser, stack: RealStack) -> None:
-        """Open a window, and log in by the form."""
+    def __init__(
+        self, browser: Browser, stack: RealStack, session: StorageState | None = None
+    ) -> None:
+        """Open it; ``session`` is that of somebody who has logged in."""
         self.stack = stack
         self.errors: list[str] = []
         context = browser.new_context(
-            base_url=stack.about["api"], viewport={"width": WIDTH, "height": HEIGHT}
+            base_url=stack.about["api"],
+            viewport={"width": WIDTH, "height": HEIGHT},
+            storage_state=session,
         )
         context.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def log_in(self) -> None:
+        """Log in by the form, with the keyboard."""
         self.page.goto("/admin/")
         self.shoot("login")
-        self.page.get_by_label("Username").fill(stack.about["admin_user"])
-        self.page.get_by_label("Password").fill(stack.about["admin_password"])
+        self.page.get_by_label("Username").fill(self.stack.about["admin_user"])
+        self.page.get_by_label("Password").fill(self.stack.about["admin_password"])
         self.page.keyboard.press("Enter")
         expect(self.page.get_by_role("heading", name="DNS changes")).to_be_visible()
 
@@ -61,7 +68,7 @@ class Admin:
         for scheme in ("dark", "light"):
             self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             path = SCREENSHOTS / f"{name}-{scheme}.png"
-            self.page.screenshot(path=path, full_page=True)
+            self.page.screenshot(path=path, full_page=True, animations="disabled")
 
     def search(self, text: str) -> None:
         """Type into the search box of a list."""
