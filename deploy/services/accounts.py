@@ -1,4 +1,4 @@
-"""Who runs the servers that refuse root: the account that PostgreSQL's package makes."""
+"""Who runs the servers that refuse root: the account that PostgreSQL makes."""
 
 from __future__ import annotations
 
