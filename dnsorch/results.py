@@ -13,7 +13,10 @@ class RedactedBackend(DatabaseBackend):  # type: ignore[misc]  # it has no types
     """django-celery-results, whose rows the admin shows."""
 
     def encode_content(self, data: Any) -> Any:
-        """Encode arguments, results and exceptions as always; redact the text."""
+        """Encode arguments, results and exceptions as always, but redacted."""
+        if isinstance(data, str):
+            # Arguments come as a text already, which is quoted once more here.
+            data = redaction.without_secrets(data)
         kind, encoding, text = super().encode_content(data)
         return kind, encoding, redaction.without_secrets(text)
 

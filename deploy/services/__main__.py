@@ -16,6 +16,7 @@ from deploy.services.base import Service
 from deploy.services.bind import Primary, Secondary
 from deploy.services.errors import ServiceError
 from deploy.services.kafka import Kafka
+from deploy.services.openbao import OpenBao
 from deploy.services.pgbouncer import PgBouncer
 from deploy.services.ports import HOST, Ports
 from deploy.services.postgresql import PostgreSQL
@@ -30,6 +31,7 @@ SERVICES: Sequence[type[Service]] = (
     Primary,
     Secondary,
     PowerDNS,
+    OpenBao,
     Kafka,
 )
 # What the tests need beside the services: programs, called as Debian's packages are.

@@ -1,4 +1,4 @@
-"""Servers that refuse to run as root run as the account that PostgreSQL's package makes."""
+"""Who runs the servers that refuse root: the account that PostgreSQL makes."""
 
 from __future__ import annotations
 

@@ -58,10 +58,9 @@ class PgBouncer(Service):
 
     def environment(self) -> Mapping[str, str]:
         """Return the URL that stands in for ``DATABASE_URL``."""
-        where = f"{HOST}:{self.port}/{DATABASE}"
-        return {
-            "DNSORCH_TEST_PGBOUNCER_URL": f"postgres://{USER}:{self._password()}@{where}"
-        }
+        login = f"{USER}:{self._password()}"
+        url = f"postgres://{login}@{HOST}:{self.port}/{DATABASE}"
+        return {"DNSORCH_TEST_PGBOUNCER_URL": url}
 
     def version(self) -> str:
         """Return what the program says."""
