@@ -6,7 +6,7 @@ import time
 
 from celery import shared_task
 
-from dns_records.services import delivery, verification, wake
+from dns_records.services import delivery, reconcile, verification, wake
 
 # First checks right after the apply, at most one second of a worker's time.
 FIRST_CHECKS_S = (0.0, 0.03, 0.08, 0.2, 0.4)
@@ -26,3 +26,9 @@ def deliver(zone_id: int) -> None:
 def verify(zone_id: int) -> None:
     """Ask the name servers of a zone for what is due."""
     verification.check(zone_id)
+
+
+@shared_task(name=wake.RECONCILE)
+def compare(zone_id: int) -> None:
+    """Compare a zone with its update server, and put back what is not as it was."""
+    reconcile.run_due(zone_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -14,9 +15,10 @@ from django.utils.http import urlencode
 from dns_records.admin.forms import ZoneForm
 from dns_records.admin.writing import ServiceAdmin
 from dns_records.models import RRset, Zone
-from dns_records.services import zones
+from dns_records.services import reconcile, zones
+from dns_records.services.reconcile import Order
 from dnsorch.exceptions import DnsorchError
-from requests_tracker.admin import display
+from requests_tracker.admin import base, display
 
 
 @admin.register(Zone)
@@ -37,6 +39,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
     list_filter = ("backend", "verify_policy", "lane__state")
     list_select_related = ("backend", "lane")
     search_fields = ("name",)
+    actions = ("reconcile",)
     fieldsets = (
         (None, {"fields": ("name", "backend", "default_ttl")}),
         (
@@ -78,6 +81,26 @@ class ZoneAdmin(ServiceAdmin[Zone]):
             reverse("admin:requests_tracker_request_changelist"),
             query,
         )
+
+    # --- comparing -----------------------------------------------------------------
+
+    def has_reconcile_permission(self, request: HttpRequest) -> bool:
+        """Ask for Django's permission to change zones."""
+        user = request.user
+        return user.is_active and user.has_perm("dns_records.change_zone")
+
+    @admin.action(
+        description="Compare with the update server, put back what is not as it was left",
+        permissions=["reconcile"],
+    )
+    def reconcile(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
+        """Leave an order to the sweep: the API's processes ask no name server."""
+        access = base.access(request)
+        for zone in queryset:
+            order = Order("asked for in the admin", access.owner, access.source)
+            reconcile.ask_for(zone, order)
+            text = "will be compared, and what is not as it was left put back"
+            self.message_user(request, f"{zone.name}: {text}", messages.SUCCESS)
 
     # --- forgetting ----------------------------------------------------------------
 
