@@ -8,7 +8,13 @@ from typing import Any
 
 from celery import shared_task
 
-from dns_records.services import delivery, nameserver_check, verification, wake
+from dns_records.services import (
+    delivery,
+    nameserver_check,
+    reconcile,
+    verification,
+    wake,
+)
 
 # First checks right after the apply, at most one second of a worker's time.
 FIRST_CHECKS_S = (0.0, 0.03, 0.08, 0.2, 0.4)
@@ -28,6 +34,12 @@ def deliver(zone_id: int) -> None:
 def verify(zone_id: int) -> None:
     """Ask the name servers of a zone for what is due."""
     verification.check(zone_id)
+
+
+@shared_task(name=wake.RECONCILE)
+def compare(zone_id: int) -> None:
+    """Compare a zone with its update server, and put back what is not as it was."""
+    reconcile.run_due(zone_id)
 
 
 @shared_task(name=nameserver_check.TASK, ignore_result=False, track_started=True)

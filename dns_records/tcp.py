@@ -21,6 +21,14 @@ DEFAULT_PORT = 53
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
 
+# CLOCK_BOOTTIME is Linux's own (clock_gettime(2)).
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _seconds() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
 class NothingSent(ConnectionError):
     """The connection was found broken before an octet of the message was taken."""
 
@@ -58,11 +66,19 @@ class Endpoint(NamedTuple):
 
 
 class Deadline:
-    """A point in time after which waiting is over, on a clock that never jumps."""
+    """A point in time after which waiting is over, on a clock that never jumps.
+
+    It goes on while the machine is suspended, unlike ``time.monotonic``: a lease does.
+    """
 
     def __init__(self, seconds: float) -> None:
         """Set it ``seconds`` from now."""
-        self._at = time.monotonic() + seconds
+        self._at = _seconds() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has passed."""
+        return self._at <= _seconds()
 
     def left(self) -> float:
         """Return the seconds that are left.
@@ -70,7 +86,7 @@ class Deadline:
         Raises:
             TimeoutError: none are.
         """
-        left = self._at - time.monotonic()
+        left = self._at - _seconds()
         if left <= 0:
             raise TimeoutError("timed out")
         return left

@@ -35,6 +35,7 @@ PLACES = (
     "after_post",  # the API has answered the consumer, no offset is stored
     "after_wal",  # the batch row is committed, its message not sent
     "before_send",  # the message is about to be signed and sent
+    "after_sign",  # it is signed, for as long as the lease lasts
     "after_send",  # the server has answered, nothing is written
     "before_commit",  # what became of the batch is written and not committed
     "after_takeover",  # the marker is taken, the past not decided

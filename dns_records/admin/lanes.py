@@ -46,6 +46,8 @@ class LaneAdmin(ReadOnlyAdmin[Lane]):
         "epoch",
         "batch_number",
         "marker",
+        "to_compare",
+        "compared",
     )
     readonly_fields = fields
     actions = ("try_now",)
@@ -98,6 +100,16 @@ class LaneAdmin(ReadOnlyAdmin[Lane]):
         if not lane.marker_epoch:
             return "not known"
         return f"{lane.marker_epoch}.{lane.marker_number}"
+
+    @admin.display(description="to be compared")
+    def to_compare(self, lane: Lane) -> str:
+        """Return why the zone is to be compared with its server, if it is."""
+        return lane.reconcile_order["reason"] if lane.reconcile_order else "no"
+
+    @admin.display(description="last comparison")
+    def compared(self, lane: Lane) -> str:
+        """Return what the last comparison with the server found."""
+        return display.block(lane.last_audit) if lane.last_audit else display.NOTHING
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Ask for Django's permission to change lanes."""

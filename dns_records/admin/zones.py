@@ -17,10 +17,11 @@ from django.utils.http import urlencode
 from dns_records.admin.forms import ZoneForm
 from dns_records.admin.writing import ServiceAdmin
 from dns_records.models import RRset, Zone
-from dns_records.services import nameserver_check, zones
+from dns_records.services import nameserver_check, reconcile, zones
+from dns_records.services.reconcile import Order
 from dnsorch.exceptions import DnsorchError
 from dnsorch.operator_tasks.admin import summary, tell_started
-from requests_tracker.admin import display
+from requests_tracker.admin import base, display
 
 
 @admin.register(Zone)
@@ -41,6 +42,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
     list_filter = ("backend", "verify_policy", "lane__state")
     list_select_related = ("backend", "lane")
     search_fields = ("name",)
+    actions = ("reconcile",)
     fieldsets = (
         (None, {"fields": ("name", "backend", "default_ttl")}),
         (
@@ -144,6 +146,26 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         if obj and request.user.has_perm("operator_tasks.view_operatortask"):
             context["last_check"] = summary(nameserver_check.last(obj))
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    # --- comparing -----------------------------------------------------------------
+
+    def has_reconcile_permission(self, request: HttpRequest) -> bool:
+        """Ask for Django's permission to change zones."""
+        user = request.user
+        return user.is_active and user.has_perm("dns_records.change_zone")
+
+    @admin.action(
+        description="Compare with the update server, put back what is not as it was left",
+        permissions=["reconcile"],
+    )
+    def reconcile(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
+        """Leave an order to the sweep: the API's processes ask no name server."""
+        access = base.access(request)
+        for zone in queryset:
+            order = Order("asked for in the admin", access.owner, access.source)
+            reconcile.ask_for(zone, order)
+            text = "will be compared, and what is not as it was left put back"
+            self.message_user(request, f"{zone.name}: {text}", messages.SUCCESS)
 
     # --- forgetting ----------------------------------------------------------------
 

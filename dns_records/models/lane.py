@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from dns_records.models.zone import Zone
@@ -20,6 +22,9 @@ class Lane(models.Model):
 
     Whoever holds the lease may write. ``epoch`` rises with each lease and names its
     holder; ``batch_number`` rises with each message and is never reset.
+
+    ``reconcile_at`` is set while the zone has to be compared with its update server;
+    ``last_audit`` is what the last comparison found.
     """
 
     zone = models.OneToOneField(
@@ -39,6 +44,14 @@ class Lane(models.Model):
     failures = models.PositiveIntegerField(default=0)
     not_before = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
+    reconcile_at = models.DateTimeField(null=True, blank=True)
+    # Why, and in whose name: {"reason", "requester", "source"}.
+    reconcile_order: models.JSONField[Any, dict[str, str] | None] = models.JSONField(
+        null=True, blank=True
+    )
+    last_audit: models.JSONField[Any, dict[str, Any] | None] = models.JSONField(
+        null=True, blank=True
+    )
 
     def __str__(self) -> str:
         return f"lane of {self.zone_id}"
@@ -56,6 +69,9 @@ class Batch(models.Model):
     """One DNS UPDATE message, written before it is sent (RFC 2136).
 
     Every message on the wire has a row, and no number is used for two messages.
+
+    Of a zone without a marker: until ``late_until`` a copy of the message may still
+    reach the server; at ``recheck_at`` its RRsets are looked at once more.
     """
 
     lane = models.ForeignKey(Lane, on_delete=models.CASCADE, related_name="batches")
@@ -72,11 +88,20 @@ class Batch(models.Model):
     error = models.TextField(blank=True)
     sent_at = models.DateTimeField()
     decided_at = models.DateTimeField(null=True, blank=True)
+    late_until = models.DateTimeField(null=True, blank=True)
+    recheck_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         """One number per message, and one undecided message per lane."""
 
         verbose_name_plural = "batches"
+        indexes = [
+            models.Index(
+                fields=["recheck_at"],
+                name="batch_to_recheck",
+                condition=models.Q(recheck_at__isnull=False),
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["lane", "number"], name="batch_lane_number_unique"

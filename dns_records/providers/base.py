@@ -22,7 +22,9 @@ from dns_records.providers.errors import (
     Misconfigured,
     PermanentRefusal,
     ProviderError,
+    TooLate,
 )
+from dns_records.tcp import Deadline
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,21 @@ class Fence:
 
     previous: str | None
     next: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What has to hold for a message to take effect.
+
+    ``expected`` are images that the service has to hold when the message arrives, TTLs
+    aside (RFC 2136 section 2.4). After ``until`` the message must have no effect any
+    more: nothing is sent then, and a service that checks the time of a message refuses
+    a copy that comes later.
+    """
+
+    fence: Fence | None = None
+    expected: tuple[RRsetChange, ...] = ()
+    until: Deadline | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +130,12 @@ class Provider(ABC):
     """Whether :meth:`probe` tells exactly what the service holds."""
     can_fence: ClassVar[bool]
     """Whether the service itself checks a :class:`Fence`."""
+    can_expect: ClassVar[bool] = False
+    """Whether the service itself checks what is ``expected`` of it."""
+    can_list: ClassVar[bool] = False
+    """Whether :meth:`read_zone` tells all that the service holds."""
+    may_be_late: ClassVar[bool] = True
+    """Whether a message may still arrive when its answer was given up."""
 
     def __init__(self, options: Mapping[str, Any], secret: Secret | None) -> None:
         """Check ``options`` against what the class declares and hand them over.
@@ -149,13 +172,20 @@ class Provider(ABC):
     # --- the flow, the same for all ------------------------------------------------
 
     def apply(
-        self, zone: str, changes: Sequence[RRsetChange], *, fence: Fence | None = None
+        self,
+        zone: str,
+        changes: Sequence[RRsetChange],
+        *,
+        fence: Fence | None = None,
+        expected: Sequence[RRsetChange] = (),
+        until: Deadline | None = None,
     ) -> Receipt:
         """Give every RRset its image, in ONE message: all of it or nothing.
 
         RRsets that end absent go first, so that a CNAME can be swapped for an
         address in one message. ``changes`` may be empty beside a ``fence``: then
-        only the marker moves.
+        only the marker moves. ``fence``, ``expected`` and ``until`` are the message's
+        :class:`Terms`.
 
         A receipt is not yet proof: services may ignore parts of a message silently.
         :meth:`probe` tells.
@@ -171,10 +201,15 @@ class Provider(ABC):
         self._check_types(changes)
         if fence is not None and not self.can_fence:
             raise Misconfigured(f"the driver {self.driver!r} cannot fence")
+        if expected and not self.can_expect:
+            raise Misconfigured(f"the driver {self.driver!r} cannot expect anything")
+        if until is not None and until.is_over:
+            raise TooLate()
+        terms = Terms(fence, tuple(expected), until)
         deletes_first = sorted(changes, key=lambda change: bool(change.records))
         with self._logged("apply", zone, changes=len(changes)) as line:
             started = time.perf_counter()
-            rcode, octets = self._apply(zone, deletes_first, fence)
+            rcode, octets = self._apply(zone, deletes_first, terms)
             seconds = time.perf_counter() - started
             line.update(rcode=rcode, octets=octets)
         return Receipt(rcode=rcode, octets=octets, seconds=seconds)
@@ -227,6 +262,23 @@ class Provider(ABC):
             marker = self._read_marker(zone)
             line.update(marker=marker)
         return marker
+
+    def read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        """Yield all that the service holds, as it comes; an RRset may come in parts.
+
+        Records are in canonical form where dnsorch knows their type.
+
+        Raises:
+            ProviderError: one of its five kinds, but never fenced.
+        """
+        if not self.can_list:
+            raise Misconfigured(f"the driver {self.driver!r} cannot list a zone")
+        with self._logged("read_zone", zone) as line:
+            parts = 0
+            for rrset in self._read_zone(zone):
+                parts += 1
+                yield rrset
+            line.update(parts=parts)
 
     def message_octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         """Return an upper bound of the message's size, with fence and signature.
@@ -281,15 +333,16 @@ class Provider(ABC):
 
     @abstractmethod
     def _apply(
-        self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
+        self, zone: str, changes: Sequence[RRsetChange], terms: Terms
     ) -> tuple[str, int]:
         """Send one message; return the answer's rcode and the message's octets.
 
-        Must keep the order of ``changes`` and put the fence into the same atomic
-        message. Must raise OutcomeUnknown whenever the message may have arrived and
+        Must keep the order of ``changes`` and put the fence, and what is expected, into
+        the same atomic message. Must raise OutcomeUnknown whenever the message may have arrived and
         the answer does not tell. Must not send a second message that writes; may
         read first. Must raise MessageTooLarge above ``max_message_octets``. May raise
-        Fenced only where the fence was checked by the service.
+        Fenced only where the service checked the fence, or what was expected. Must not
+        send after ``terms.until``, and should tell the service to take nothing later.
         """
 
     @abstractmethod
@@ -314,6 +367,13 @@ class Provider(ABC):
         Must not take a wildcard's answer or a stale copy for it. May be left raising
         where ``can_fence`` is False.
         """
+
+    def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        """Yield what the service holds, the marker and types of any kind included.
+
+        Must not change anything. To be written where ``can_list`` is True.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:

@@ -58,6 +58,12 @@ class Unreachable(ProviderError):
     kind = "retryable"
 
 
+class TooLate(Unreachable):
+    """The right to write was over before the message was sent; nothing was sent."""
+
+    code = "too_late"
+
+
 class OutcomeUnknown(ProviderError):
     """The change was sent, and nobody can say whether it was applied.
 

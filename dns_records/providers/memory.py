@@ -8,7 +8,7 @@ at the :class:`Store`, which also keeps a log of what was applied.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from dns_records.providers.base import (
     Option,
     Provider,
     RRsetChange,
+    Terms,
     marker_name,
 )
 from dns_records.providers.errors import (
@@ -95,13 +96,17 @@ class MemoryProvider(Provider):
     max_message_octets = 65_535
     can_probe = True
     can_fence = True
+    can_expect = True
+    can_list = True
+    may_be_late = False
 
     def _configure(self, options: Mapping[str, Any]) -> None:
         self.store = store(options["store"])
 
     def _apply(
-        self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
+        self, zone: str, changes: Sequence[RRsetChange], terms: Terms
     ) -> tuple[str, int]:
+        fence = terms.fence
         octets = self._octets(zone, changes)
         if octets > self.max_message_octets:
             raise MessageTooLarge()
@@ -111,6 +116,7 @@ class MemoryProvider(Provider):
                 raise OutcomeUnknown("the message was lost")
             if fence is not None:
                 self._check_fence(zone, fence)
+            self._check_expected(terms.expected)
             self._check_refusal(zone, changes)
             if fence is not None:
                 self._put(
@@ -142,6 +148,12 @@ class MemoryProvider(Provider):
             marker = self.store.rrsets.get((marker_name(zone), "TXT"))
             return marker.records[0] if marker else None
 
+    def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        with self.store.lock:
+            self._arrive()
+            held = list(self.store.rrsets.values())
+        yield from held
+
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         return updates.octets(zone, changes)
 
@@ -163,6 +175,11 @@ class MemoryProvider(Provider):
         marker = self.store.rrsets.get((name, "TXT"))
         if marker is None or marker.records != (fence.previous,):
             raise Fenced(rcode="NXRRSET")
+
+    def _check_expected(self, expected: Sequence[RRsetChange]) -> None:
+        for image in expected:
+            if not self._holds(image):
+                raise Fenced(rcode="NXRRSET" if image.records else "YXRRSET")
 
     def _check_refusal(self, zone: str, changes: Sequence[RRsetChange]) -> None:
         for change in changes:

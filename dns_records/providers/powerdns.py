@@ -18,7 +18,7 @@ import json
 import os
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
@@ -28,7 +28,7 @@ import dns.name
 import httpx
 
 from dns_records.providers import updates
-from dns_records.providers.base import Fence, Option, Provider, RRsetChange
+from dns_records.providers.base import Option, Provider, RRsetChange, Terms
 from dns_records.providers.errors import (
     KeyRefused,
     MessageTooLarge,
@@ -86,6 +86,7 @@ class PowerDnsProvider(Provider):
     max_message_octets = 1_000_000
     can_probe = True
     can_fence = False
+    can_list = True
 
     def _configure(self, options: Mapping[str, Any]) -> None:
         _check(options)
@@ -106,7 +107,7 @@ class PowerDnsProvider(Provider):
         self._key()
 
     def _apply(
-        self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
+        self, zone: str, changes: Sequence[RRsetChange], terms: Terms
     ) -> tuple[str, int]:
         body = json.dumps(
             {"rrsets": [_patch(change) for change in changes]}, separators=(",", ":")
@@ -141,6 +142,19 @@ class PowerDnsProvider(Provider):
 
     def _read_marker(self, zone: str) -> str | None:
         raise Misconfigured("the PowerDNS API keeps no marker")
+
+    def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        for rrset in self._get(zone)["rrsets"]:
+            texts = [
+                each["content"] for each in rrset["records"] if not each["disabled"]
+            ]
+            if texts:
+                yield RRsetChange(
+                    dns.name.from_text(rrset["name"]).canonicalize().to_text(),
+                    rrset["type"],
+                    rrset["ttl"],
+                    updates.canonical(rrset["type"], texts),
+                )
 
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         total = CHANGE

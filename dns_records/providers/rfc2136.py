@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import dns.exception
@@ -23,12 +23,12 @@ import dns.rrset
 import dns.tsig
 import dns.update
 
-from dns_records.providers import tsig, updates
+from dns_records.providers import axfr, tsig, updates
 from dns_records.providers.base import (
-    Fence,
     Option,
     Provider,
     RRsetChange,
+    Terms,
     marker_name,
 )
 from dns_records.providers.errors import (
@@ -44,6 +44,7 @@ from dns_records.providers.errors import (
 )
 from dns_records.providers.exchange import Route, exchange
 from dns_records.tcp import Deadline, Endpoint
+from dnsorch import failpoints
 from dnsorch.exceptions import SecretUnavailable
 
 # What a failed prerequisite is answered with (RFC 2136 section 3.2.5).
@@ -78,6 +79,8 @@ class Rfc2136Provider(Provider):
     max_message_octets = 65_535
     can_probe = True
     can_fence = True
+    can_expect = True
+    can_list = True
 
     def _configure(self, options: Mapping[str, Any]) -> None:
         _check(options)
@@ -105,14 +108,16 @@ class Rfc2136Provider(Provider):
         self._key()
 
     def _apply(
-        self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
+        self, zone: str, changes: Sequence[RRsetChange], terms: Terms
     ) -> tuple[str, int]:
         message = updates.new(zone)
-        if fence is not None:
-            updates.require_and_set_marker(message, zone, fence)
+        if terms.fence is not None:
+            updates.require_and_set_marker(message, zone, terms.fence)
+        updates.require(message, terms.expected)
         updates.write(message, changes, self._old_apex_ns(zone, changes))
-        answer = self._exchange(message)
-        if fence is not None and answer.rcode() in PREREQUISITE_FAILED:
+        answer = self._exchange(message, terms.until)
+        conditional = terms.fence is not None or terms.expected
+        if conditional and answer.rcode() in PREREQUISITE_FAILED:
             raise Fenced(rcode=dns.rcode.to_text(answer.rcode()))
         _raise_unless_noerror(answer)
         return dns.rcode.to_text(answer.rcode()), len(message.wire or b"")
@@ -155,6 +160,9 @@ class Rfc2136Provider(Provider):
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         return updates.octets(zone, changes)
 
+    def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        return axfr.read(self._route, zone, self._key())
+
     # --- messages ------------------------------------------------------------------
 
     def _old_apex_ns(
@@ -196,7 +204,9 @@ class Rfc2136Provider(Provider):
         except OutcomeUnknown as error:
             raise Unreachable(error.detail, rcode=error.rcode) from error
 
-    def _exchange(self, message: dns.message.Message) -> dns.message.Message:
+    def _exchange(
+        self, message: dns.message.Message, until: Deadline | None = None
+    ) -> dns.message.Message:
         """Sign, send, verify; if the server turns the key away, look for a new one.
 
         A message that was turned away was not processed (RFC 8945 section 5.2), so it
@@ -204,23 +214,30 @@ class Rfc2136Provider(Provider):
         """
         key = self._key()
         try:
-            return self._exchange_once(message, key)
+            return self._exchange_once(message, key, until)
         except KeyRefused:
             renewed = self._key(fresh=True)
             if renewed is None or renewed == key:
                 raise
-            return self._exchange_once(message, renewed)
+            return self._exchange_once(message, renewed, until)
 
     def _exchange_once(
-        self, message: dns.message.Message, key: dns.tsig.Key | None
+        self,
+        message: dns.message.Message,
+        key: dns.tsig.Key | None,
+        until: Deadline | None = None,
     ) -> dns.message.Message:
         def render() -> bytes:
+            fudge = tsig.fudge(until)
             if key is not None:
-                message.use_tsig(key)
+                message.use_tsig(key, fudge=fudge)
             try:
-                return message.to_wire(max_size=self.max_message_octets)
+                wire = message.to_wire(max_size=self.max_message_octets)
             except dns.exception.TooBig:
                 raise MessageTooLarge() from None
+            if until is not None:
+                failpoints.hit("after_sign")
+            return wire
 
         return tsig.verified(exchange(self._route, render), message, key)
 

@@ -15,7 +15,7 @@ without the option ``hosted_zone_id``, ``ListHostedZonesByName``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import structlog
@@ -28,6 +28,7 @@ from dns_records.providers.base import (
     Option,
     Provider,
     RRsetChange,
+    Terms,
     marker_name,
 )
 from dns_records.providers.errors import (
@@ -62,6 +63,8 @@ DELETE = 8 * LEAST
 STEP = 2 * (255 + 2)
 # Each time something was changed by other hands between a look and the batch.
 TRIES = 3
+# What stands for the records of a set that DNS has no form for.
+NOT_PLAIN = "(an alias, or with a routing policy)"
 
 
 class Route53Provider(Provider):
@@ -82,6 +85,7 @@ class Route53Provider(Provider):
     max_message_octets = MAX_CHARACTERS
     can_probe = True
     can_fence = True
+    can_list = True
 
     def _configure(self, options: Mapping[str, Any]) -> None:
         for name in ("timeout_s", "connect_timeout_s"):
@@ -106,8 +110,9 @@ class Route53Provider(Provider):
         self._credentials()
 
     def _apply(
-        self, zone: str, changes: Sequence[RRsetChange], fence: Fence | None
+        self, zone: str, changes: Sequence[RRsetChange], terms: Terms
     ) -> tuple[str, int]:
+        fence = terms.fence
         absent = [_key(change) for change in changes if not change.records]
         held = self._held(zone, absent)
         for _ in range(TRIES):
@@ -152,6 +157,33 @@ class Route53Provider(Provider):
         key = Key(marker_name(zone), "TXT")
         held = self._held(zone, [key]).get(key)
         return _text(held) if held else None
+
+    def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._ask(
+                zone,
+                lambda account, zone_id: account.client.list_resource_record_sets(
+                    HostedZoneId=zone_id, MaxItems="300", **start
+                ),
+            )
+            for held in page["ResourceRecordSets"]:
+                key = aws.key_of(held)
+                texts = aws.values(held) if aws.is_plain(held) else [NOT_PLAIN]
+                yield RRsetChange(
+                    key.name,
+                    key.type,
+                    held.get("TTL", 0),
+                    updates.canonical(key.type, texts),
+                )
+            if not page["IsTruncated"]:
+                return
+            start = {
+                "StartRecordName": page["NextRecordName"],
+                "StartRecordType": page["NextRecordType"],
+            }
+            if "NextRecordIdentifier" in page:
+                start["StartRecordIdentifier"] = page["NextRecordIdentifier"]
 
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         total = STEP

@@ -11,7 +11,17 @@ import dns.name
 import dns.rcode
 import dns.tsig
 
-from dns_records.providers.errors import KeyRefused, Misconfigured, OutcomeUnknown
+from dns_records.providers.errors import (
+    KeyRefused,
+    Misconfigured,
+    OutcomeUnknown,
+    TooLate,
+)
+from dns_records.tcp import Deadline
+
+# What RFC 8945 section 10 recommends, for questions; and the most for what writes.
+DEFAULT_FUDGE_S = 300
+LONGEST_FUDGE_S = 30
 
 # RFC 8945 section 6, without HMAC-MD5 and GSS-TSIG.
 ALGORITHMS: dict[str, dns.name.Name] = {
@@ -38,6 +48,25 @@ def key(name: dns.name.Name, algorithm: str, secret: str) -> dns.tsig.Key:
     if not octets:
         raise Misconfigured("the TSIG secret is empty")
     return dns.tsig.Key(name, octets, ALGORITHMS[algorithm])
+
+
+def fudge(until: Deadline | None) -> int:
+    """Return for how many seconds a message may be late that is signed now.
+
+    A server refuses what comes later (RFC 8945 section 5.2.3), so what is stuck in a
+    socket or before a stopped server has no effect after ``until``. Whole seconds, and
+    one at least.
+
+    Raises:
+        TooLate: ``until`` has passed.
+    """
+    if until is None:
+        return DEFAULT_FUDGE_S
+    try:
+        left = until.left()
+    except TimeoutError:
+        raise TooLate() from None
+    return max(1, min(LONGEST_FUDGE_S, int(left)))
 
 
 def verified(

@@ -19,6 +19,8 @@ import dns.update
 
 from dns_records.providers.base import Fence, RRsetChange, marker_name
 from dns_records.providers.errors import PermanentRefusal
+from dns_records.rdata import from_dnspython
+from dnsorch.exceptions import Invalid
 
 MARKER_TTL = 0
 PERMISSION_TEXT = "dnsorch permission check"
@@ -46,6 +48,17 @@ def rdata(rtype: str, text: str) -> dns.rdata.Rdata:
         return dns.rdata.from_text("IN", rtype, text, relativize=False)
     except (dns.exception.DNSException, ValueError) as error:
         raise PermanentRefusal(f"not rdata of type {rtype}: {error}") from error
+
+
+def canonical(rtype: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """Return rdata that others wrote in canonical form, or as it is if it has none."""
+    found = []
+    for text in texts:
+        try:
+            found.append(from_dnspython(rdata(rtype, text)).text)
+        except (PermanentRefusal, Invalid):
+            found.append(text)
+    return tuple(sorted(found))
 
 
 def marker_rdata(text: str) -> dns.rdata.Rdata:

@@ -21,7 +21,12 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from dns_records.models import Backend, Lane, LaneState
-from dns_records.providers.errors import OutcomeUnknown, ProviderError, Unreachable
+from dns_records.providers.errors import (
+    OutcomeUnknown,
+    ProviderError,
+    TooLate,
+    Unreachable,
+)
 from dns_records.retry import Backoff
 from dnsorch import clock
 
@@ -93,7 +98,7 @@ def reset(backend: Backend) -> None:
 def _is_silence(error: ProviderError | None) -> bool:
     if isinstance(error, OutcomeUnknown):
         return not error.answered
-    return isinstance(error, Unreachable)
+    return isinstance(error, Unreachable) and not isinstance(error, TooLate)
 
 
 def _note_silence(backend: Backend, error: ProviderError | None) -> None:

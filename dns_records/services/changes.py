@@ -31,11 +31,15 @@ from requests_tracker.services.timeline import Entry
 
 @dataclass(frozen=True)
 class Prepared:
-    """A change set that is planned under the locks of its names."""
+    """A change set that is planned under the locks of its names.
+
+    ``note`` is what its timeline says about it beside the usual.
+    """
 
     locked: Locked
     plan: Plan
     rrset_comments: dict[Key, str | None] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,7 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
             f"{count} change(s) of {zone.name} are valid",
             data={"warnings": [each.as_dict() for each in planned.warnings]},
         ),
+        *([Entry(Step.VALIDATED, prepared.note, "warning")] if prepared.note else []),
         Entry(Step.STORED, "stored as the wanted state"),
         Entry(Step.ENQUEUED, f"waits in the lane of {zone.name}"),
     ]

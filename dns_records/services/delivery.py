@@ -23,7 +23,7 @@ from dns_records.providers.errors import (
     ProviderError,
     Unreachable,
 )
-from dns_records.services import breaker, lanes, queue, results, wake
+from dns_records.services import breaker, lanes, queue, results, unfenced, wake
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
@@ -115,9 +115,12 @@ def _settle_the_past(run: LaneRun) -> None:
     """Take the marker, and decide what a former lease left undecided.
 
     Raises:
+        Waiting: it cannot be decided yet.
         ProviderError: the server cannot be asked now.
     """
     batch = run.undecided
+    if batch is not None:
+        _wait_for_late_copies(run, batch)
     found = run.take_over() if run.must_take_over else None
     if batch is None:
         return
@@ -132,6 +135,22 @@ def _settle_the_past(run: LaneRun) -> None:
         _restore(run, batch, parcels, batch.error)
     else:
         results.restored(run, batch, parcels, "NOERROR")
+
+
+def _wait_for_late_copies(run: LaneRun, batch: Batch) -> None:
+    """See that no copy of an undecided message can arrive any more.
+
+    Raises:
+        Waiting: one may, and nothing but a marker would stop it.
+    """
+    until = unfenced.late_until(batch)
+    if until is None:
+        return
+    lanes.guard(run.lease, not_before=until)
+    name = f"{batch.epoch}.{batch.number}"
+    why = OutcomeUnknown(f"UPDATE {name} had no answer and may still arrive")
+    results.note_unavailable(run.zone, why, until)
+    raise Waiting
 
 
 def _not_applied(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:

@@ -14,18 +14,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
+from django.db.models.functions import Now
 
 from dns_records.models import Batch, BatchStatus, Fencing, Lane, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
-from dns_records.services import lanes
+from dns_records.services import lanes, reconcile, unfenced
 from dns_records.services.lanes import Lease, LeaseLost
+from dns_records.tcp import Deadline
 from dnsorch import clock, failpoints
 
 logger = structlog.get_logger(__name__)
 
 TAKEOVER_TRIES = 5
+# Seconds: a message needs some time to arrive, however short leases are.
+SHORTEST_S = 1.0
 _MARKER = re.compile(r"v1 (\d+) (\d+)")
 
 
@@ -68,6 +73,7 @@ class LaneRun:
         )
         lane = Lane.objects.get(zone=zone)
         self.marker = Marker(lane.marker_epoch, lane.marker_number)
+        self._known = lane
         # The marker that the last takeover found and replaced, until a batch followed.
         self.replaced: str | None = None
         self.has_taken_over = False
@@ -101,19 +107,46 @@ class LaneRun:
             # The number lives on across leases: it names every message there was.
             number = found.number if found else self._last_decided_number()
             mine = Marker(self.lease.epoch, number)
+            if (why := self._not_as_left(text, found)) is not None:
+                # Before the marker is taken: whoever comes after us would not see it.
+                logger.error("marker is not as we left it", zone=name, why=why)
+                order = reconcile.order(why)
+                lanes.guard(self.lease, reconcile_at=Now(), reconcile_order=order)
             try:
-                self.provider.apply(name, [], fence=Fence(text, str(mine)))
+                self.provider.apply(
+                    name, [], fence=Fence(text, str(mine)), until=self.until()
+                )
             except Fenced:
                 continue
             failpoints.hit("after_takeover")
-            if self.marker.epoch and (
-                found is None or found.number < self.marker.number
-            ):
-                logger.error("marker moved backwards", zone=name, found=text)
             self._remember(mine)
             self.has_taken_over, self.replaced = True, text
             return found
         raise LeaseLost("the marker changed hands too often")
+
+    def _not_as_left(self, text: str | None, found: Marker | None) -> str | None:
+        """Say what is wrong with a marker, if server and database disagree about it.
+
+        A server that was restored from an older state holds an older marker or none; a
+        database that was, a younger one than it ever gave out.
+        """
+        ours = self._known.marker_number
+        if found is not None and found.number > self._known.batch_number:
+            return (
+                f"the marker has number {found.number} and ours went up to "
+                f"{self._known.batch_number}: the database is older than the server"
+            )
+        if not ours or (found is not None and found.number >= ours):
+            return None
+        if found is not None:
+            return f"the marker went back from number {ours} to {found.number}"
+        return "the marker is gone" if text is None else "the marker was overwritten"
+
+    def until(self) -> Deadline:
+        """Return when a message that is sent now must have no effect any more."""
+        left = self.lease.left()
+        skew: float = settings.DNSORCH_CLOCK_SKEW_S
+        return Deadline(max(left - skew, min(left, SHORTEST_S)))
 
     def _last_decided_number(self) -> int:
         # A marker that went missing with the message that is undecided: it must not
@@ -165,15 +198,22 @@ class LaneRun:
         """Send the message of a batch; never within a transaction.
 
         Raises:
+            LeaseLost: the lease is not ours any more; nothing is sent.
             ProviderError: one of its five kinds.
         """
+        if not self.fenced and failpoints.stands("marker"):
+            return unfenced.send(self, batch, images)
+        lanes.guard(self.lease)
         mine = Marker(self.lease.epoch, batch.number)
         fence = Fence(str(self.marker), str(mine)) if self.fenced else None
         failpoints.hit("before_send")
-        receipt = self.provider.apply(self.zone.name, images, fence=fence)
+        receipt = self.provider.apply(
+            self.zone.name,
+            images,
+            fence=fence,
+            until=self.until() if self.fenced else None,
+        )
         failpoints.hit("after_send")
-        if not self.fenced:
-            return receipt
         self.marker = mine
         self.has_taken_over = False
         return receipt

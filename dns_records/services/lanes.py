@@ -13,7 +13,7 @@ import os
 import random
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from django.db.models.functions import Now
 
 from dns_records import retry
 from dns_records.models import Backend, Lane, LaneState
+from dns_records.tcp import Deadline
 from dnsorch import clock, failpoints
 from dnsorch.exceptions import DnsorchError
 
@@ -40,6 +41,12 @@ class Lease:
     zone_id: int
     epoch: int
     taken_over: bool
+    # By our clock, never later than by the database's.
+    ends: Deadline = field(default_factory=lambda: Deadline(0), compare=False)
+
+    def left(self) -> float:
+        """Return for how many seconds it is ours for certain, if nobody renews it."""
+        return 0.0 if self.ends.is_over else self.ends.left()
 
 
 def holder() -> str:
@@ -57,6 +64,7 @@ def acquire(zone_id: int) -> Lease | None:
         Q(not_before__isnull=True) | Q(not_before__lte=Now()), zone=zone_id
     )
     mine = {"holder": holder(), "lease_expires_at": _expiry()}
+    ends = Deadline(settings.DNSORCH_LEASE_S)
     with transaction.atomic():
         taken_over = False
         if not lane.filter(lease_expires_at__isnull=True).update(**mine):
@@ -65,7 +73,7 @@ def acquire(zone_id: int) -> Lease | None:
                 return None
             taken_over = True
         epoch = Lane.objects.values_list("epoch", flat=True).get(zone=zone_id)
-    return Lease(zone_id, epoch, taken_over)
+    return Lease(zone_id, epoch, taken_over, ends)
 
 
 def guard(lease: Lease, **fields: object) -> None:
@@ -79,8 +87,10 @@ def guard(lease: Lease, **fields: object) -> None:
     )
     if not failpoints.stands("guarded_results"):
         mine = Lane.objects.filter(zone=lease.zone_id)
+    ends = Deadline(settings.DNSORCH_LEASE_S)
     if not mine.update(lease_expires_at=_expiry(), **fields):
         raise LeaseLost
+    lease.ends = ends
 
 
 def raise_epoch(lease: Lease, above: int) -> None:

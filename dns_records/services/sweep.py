@@ -15,7 +15,14 @@ import structlog
 from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
-from dns_records.services import delivery, queue, verification, wake, withdrawal
+from dns_records.services import (
+    delivery,
+    queue,
+    reconcile,
+    verification,
+    wake,
+    withdrawal,
+)
 from dnsorch import clock, failpoints
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
@@ -50,6 +57,8 @@ class Sweeper:
             found += self._see_to(wake.DELIVER, zone_id, deliver)
         for zone_id, since in checks_due():
             found += self._see_to(wake.VERIFY, zone_id, verification.check, since)
+        for zone_id, since in reconcile.due():
+            found += self._see_to(wake.RECONCILE, zone_id, reconcile.run_due, since)
         found += expire_overdue()
         logger.debug("swept", found=found, at=str(now))
         return found

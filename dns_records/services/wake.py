@@ -20,6 +20,7 @@ logger = structlog.get_logger(__name__)
 
 DELIVER = "dns_records.deliver"
 VERIFY = "dns_records.verify"
+RECONCILE = "dns_records.reconcile"
 # After a failure nothing is published for so long: the sweep is there.
 PAUSE_S = 5.0
 

@@ -14,7 +14,16 @@ from dns_records.services import backends, delivery, verification, zones
 from dns_records.tests.provider_services import ZONE as NAME
 from dns_records.tests.provider_services import PowerDns, Route53, Service, powerdns
 from dns_records.tests.route53_server import Route53 as Route53Server
-from dns_records.tests.world import add, address, draft, fresh, hurry, post, states
+from dns_records.tests.world import (
+    add,
+    address,
+    draft,
+    fresh,
+    hurry,
+    let_copies_die,
+    post,
+    states,
+)
 from dnsorch import secrets
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +116,7 @@ def test_an_answer_that_was_lost_is_decided_later(service: Service, zone: Zone) 
     assert fresh(request).status == "provisioning"
 
     service.heal()
+    let_copies_die(zone)
     hurry(zone)
     delivery.drain(zone.pk)
     verification.check(zone.pk)

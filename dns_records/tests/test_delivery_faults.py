@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from dns_records.models import Batch, Fencing, Lane, Zone
-from dns_records.providers.base import Fence, RRsetChange
+from dns_records.providers.base import RRsetChange, Terms
 from dns_records.providers.errors import OutcomeUnknown
 from dns_records.providers.memory import Faults, MemoryProvider, Store
 from dns_records.services import backends, delivery, verification, zones
@@ -147,20 +147,31 @@ def test_the_marker_decides_what_became_of_a_message(
 
 
 @pytest.mark.parametrize(
-    ("faults", "times"),
-    [(Faults(lose_message=True), 1), (Faults(lose_answer=True), 2)],
-    ids=["message lost", "answer lost"],
+    ("faults", "expects", "arrived", "times"),
+    [
+        (Faults(lose_message=True), True, 0, 1),
+        (Faults(lose_answer=True), True, 1, 1),
+        # A service that checks nothing applies it twice, to the same effect.
+        (Faults(lose_answer=True), False, 1, 2),
+    ],
+    ids=["message lost", "answer lost", "answer lost, nothing checked"],
 )
 def test_without_a_marker_the_same_message_is_sent_again(
-    db: None, faults: Faults, times: int
+    db: None,
+    faults: Faults,
+    expects: bool,
+    arrived: int,
+    times: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(MemoryProvider, "can_expect", expects)
     zone = make_zone(fencing=Fencing.NONE)
     store_of(zone).faults = faults
     request = add("www", "192.0.2.1")
     delivery.drain(zone.pk)
     assert fresh(request).status == "provisioning"
     assert (messages(zone), markers(zone)) == (
-        [[(*WWW, ("192.0.2.1",))]] * (times - 1),
+        [[(*WWW, ("192.0.2.1",))]] * arrived,
         [],
     )
     store_of(zone).faults = Faults()
@@ -223,11 +234,11 @@ def test_a_change_that_the_server_stumbles_on_fails_alone(
         self: MemoryProvider,
         name: str,
         changes: Sequence[RRsetChange],
-        fence: Fence | None,
+        terms: Terms,
     ) -> tuple[str, int]:
         if any(change.name == "bad.example.test." for change in changes):
             raise OutcomeUnknown("SERVFAIL", rcode="SERVFAIL", answered=True)
-        return apply(self, name, changes, fence)
+        return apply(self, name, changes, terms)
 
     monkeypatch.setattr(MemoryProvider, "_apply", stumble)
     requests = [add("bad" if i == 3 else f"n{i}", address(i)) for i in range(6)]

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from dns_records.drafts import Draft
 from dns_records.images import Image, Key
-from dns_records.models import Change, Lane, OwnerName, RRset, Zone
+from dns_records.models import Batch, Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
 from dns_records.services import backends, changes, lanes, zones
@@ -170,6 +170,11 @@ def hurry(zone: Zone) -> None:
     """Let every back-off of a zone be over."""
     lanes.hurry(zone.pk)
     Request.objects.filter(zone=zone.name).update(next_attempt_at=None)
+
+
+def let_copies_die(zone: Zone) -> None:
+    """Let so much time pass that no copy of a message can arrive any more."""
+    Batch.objects.filter(lane=zone.pk).update(late_until=None)
 
 
 def let_lease_expire(zone: Zone) -> None:

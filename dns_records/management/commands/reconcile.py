@@ -1,0 +1,99 @@
+"""``manage.py reconcile ZONE``: what a zone's update server has, and what it should."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dns_records import names
+from dns_records.models import Zone
+from dns_records.providers.errors import ProviderError
+from dns_records.services import reconcile
+from dns_records.services.reconcile import Audit, Order
+from dnsorch.exceptions import Invalid
+from requests_tracker.models import Source
+from requests_tracker.services.idempotency import Answer
+
+REQUESTER = "manage.py"
+DIFFERS = 1
+CANNOT_TELL = 2
+
+
+class Command(BaseCommand):
+    """Compare a zone with its update server; with ``--restore`` put it right."""
+
+    help = (
+        "Compare a zone with what its update server holds (by AXFR, or by the API of the "
+        "backend) and list the differences: missing, different, extra. With --restore "
+        "what is missing or different is written again, as tracked requests that go "
+        "through the zone's lane; what is extra is never touched. Exit code 0: as it "
+        "should be, extras aside, or on its way there; 1: something is missing or "
+        "different, or a request was rejected; 2: the server does not tell, or there is "
+        "no such zone."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument("zone", help="its name, such as example.test")
+        parser.add_argument(
+            "--restore",
+            action="store_true",
+            help="write again what is missing or different",
+        )
+        parser.add_argument(
+            "--reason",
+            default="asked for by manage.py reconcile",
+            help="what the requests' timelines say (default: %(default)s)",
+        )
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Compare, put right if asked to, and say it by the exit code too."""
+        zone = _zone(options["zone"])
+        try:
+            audit = reconcile.audit(zone)
+        except ProviderError as error:
+            raise CommandError(error.detail, returncode=CANNOT_TELL) from error
+        answers = []
+        if options["restore"]:
+            by = Order(options["reason"], REQUESTER, Source.COMMAND.value)
+            answers = reconcile.restore(zone, audit.restorable, by)
+        if options["json"]:
+            report = {**audit.as_dict(), "requests": [_made(each) for each in answers]}
+            self.stdout.write(json.dumps(report))
+        else:
+            self._print(audit, answers)
+        left = audit.restorable and not options["restore"]
+        if left or any(answer.status >= 400 for answer in answers):
+            sys.exit(DIFFERS)
+
+    def _print(self, audit: Audit, answers: list[Answer]) -> None:
+        for difference in audit.differences:
+            self.stdout.write(str(difference))
+        counts = ", ".join(f"{count} {kind}" for kind, count in audit.counts.items())
+        self.stdout.write(
+            f"{audit.zone} {audit.rrsets} RRsets compared: {counts}; "
+            f"{audit.in_motion} left out, a change of them is on its way"
+        )
+        for answer in answers:
+            made = _made(answer)
+            self.stdout.write(f"request {made['id']}: {made['status']}")
+
+
+def _zone(text: str) -> Zone:
+    try:
+        name = names.zone_name(text)
+    except Invalid as error:
+        raise CommandError(error.detail, returncode=CANNOT_TELL) from error
+    zone = Zone.objects.select_related("backend").filter(name=name).first()
+    if zone is None:
+        raise CommandError(f"no zone {name} is registered", returncode=CANNOT_TELL)
+    return zone
+
+
+def _made(answer: Answer) -> dict[str, str]:
+    status = "queued" if answer.status < 400 else answer.body["detail"]
+    return {"id": str(answer.request_id), "status": status}

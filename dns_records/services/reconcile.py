@@ -1,0 +1,322 @@
+"""Comparing a zone with its update server, and putting back what is not as it was left.
+
+Asked for by a person, or by a lane that found the marker not as it had left it: then the
+server or the database was restored from an older state. What is put back goes through
+the lane like every change, as tracked requests.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from dns_records import coalesce, drift
+from dns_records.drift import Difference, Served
+from dns_records.images import Image, Key
+from dns_records.models import Change, ChangeStatus, Lane, RRset, Zone
+from dns_records.plan import Operation
+from dns_records.providers import registry
+from dns_records.providers.errors import ProviderError
+from dns_records.services import changes, unfenced, wanted, zones
+from dns_records.services.changes import Prepared
+from dnsorch import clock
+from dnsorch.exceptions import Conflict
+from dnsorch.tokens.access import Access
+from requests_tracker.models import Request, Source
+from requests_tracker.models.request import new_id
+from requests_tracker.services.acceptance import Doorway
+from requests_tracker.services.idempotency import Answer
+from requests_tracker.services.lifecycle import Origin
+
+logger = structlog.get_logger(__name__)
+
+ACTION = "reconcile"
+# In whose name the sweep puts back what nobody asked for.
+OURSELVES = "dnsorch"
+MAX_RRSETS = 500
+# How many differences the lane keeps to be looked at.
+MAX_KEPT = 100
+# For so long nobody else runs what one process has begun, or has failed to do.
+CLAIM = timedelta(seconds=60)
+DOORWAY = Doorway(
+    render=lambda made: Answer(202, {}, "", made.pk),
+    render_error=lambda error, made: Answer(
+        error.status, error.as_error(), "", made.pk
+    ),
+)
+
+
+class NothingToRestore(Conflict):
+    """What was to be put back is on its way already."""
+
+    code = "nothing_to_restore"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a comparison found.
+
+    ``rrsets`` is how many the server holds; ``in_motion`` how many were left out
+    because a change of them was on its way.
+    """
+
+    zone: str
+    at: datetime
+    rrsets: int
+    in_motion: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def restorable(self) -> list[Key]:
+        """The RRsets that can be put back."""
+        return [each.key for each in self.differences if each.kind != "extra"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many differences there are of each kind."""
+        found = Counter(each.kind for each in self.differences)
+        return {kind: found[kind] for kind in ("missing", "different", "extra")}
+
+    def as_dict(self, limit: int | None = None) -> dict[str, Any]:
+        """Return the JSON form, with at most ``limit`` of the differences."""
+        return {
+            "zone": self.zone,
+            "at": clock.iso(self.at),
+            "rrsets": self.rrsets,
+            "in_motion": self.in_motion,
+            **self.counts,
+            "differences": [each.as_dict() for each in self.differences[:limit]],
+        }
+
+
+def audit(zone: Zone) -> Audit:
+    """Compare a zone with what its update server holds; nothing is changed.
+
+    Raises:
+        ProviderError: the server does not tell.
+    """
+    started = clock.now()
+    backend = zone.backend
+    provider = registry.for_backend(
+        backend.driver, backend.options, backend.secret_reference
+    )
+    served = Served(zone.name)
+    for part in provider.read_zone(zone.name):
+        served.add(Key(part.name, part.type), part.ttl, part.records)
+    images = served.images()
+    rows = RRset.objects.filter(zone=zone, applied__isnull=False)
+    applied = {
+        Key(name, rtype): image
+        for name, rtype, data in rows.values_list("name", "type", "applied").iterator()
+        if (image := Image.load(data))
+        and drift.is_compared(zone.name, Key(name, rtype))
+    }
+    # Read after the images: what was applied meanwhile is among them.
+    moving = unfenced.keys_in_motion(zone, started)
+    unknown = [key for key in images if key not in applied]
+    found = drift.compare(applied, images, _deleted(zone, unknown))
+    kept = tuple(each for each in found if each.key not in moving)
+    return Audit(zone.name, started, len(images), len(found) - len(kept), kept)
+
+
+def _deleted(zone: Zone, keys: Sequence[Key]) -> list[Key]:
+    """Return those of ``keys`` that dnsorch once wrote, and has deleted since."""
+    names = sorted({key.name for key in keys})
+    found: set[Key] = set()
+    for start in range(0, len(names), MAX_RRSETS):
+        rows = Change.objects.filter(
+            zone=zone,
+            name__in=names[start : start + MAX_RRSETS],
+            applied_at__isnull=False,
+            rrset__present=False,
+        )
+        found |= {Key(*row) for row in rows.values_list("name", "type").distinct()}
+    return sorted(found & set(keys))
+
+
+# --- putting back -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Restore:
+    """RRsets of a zone, to be written as they are wanted; ``why`` is for people."""
+
+    zone: Zone
+    keys: Sequence[Key]
+    why: str
+
+    def prepare(self, access: Access, request: Request) -> Prepared:
+        """Lock the names and plan to write what is wanted under the lock.
+
+        Raises:
+            NothingToRestore: a change of each is on its way by now.
+        """
+        zone = zones.check_write(access, self.zone)
+        request.zone, request.comment = zone.name, self.why
+        locked = wanted.lock(zone, {key.name for key in self.keys})
+        moving = Change.objects.filter(
+            zone=zone,
+            status__in=[ChangeStatus.PENDING, ChangeStatus.SENT],
+            name__in=list(locked.owners),
+        )
+        busy = set(moving.values_list("name", flat=True))
+        operations = [
+            _operation(key, locked.image(key))
+            for key in self.keys
+            if key.name not in busy
+        ]
+        if not operations:
+            raise NothingToRestore
+        changes.describe(request, operations)
+        return Prepared(locked, changes.build(locked, operations), note=self.why)
+
+
+def _operation(key: Key, image: Image | None) -> Operation:
+    """Return the operation that leaves an RRset as it is wanted, and is no conflict."""
+    if image is None:
+        return Operation("remove", key)
+    return Operation("put", key, image.ttl, image.records)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who has a zone compared and put back, and why."""
+
+    reason: str
+    requester: str = OURSELVES
+    source: str = Source.SCHEDULE.value
+
+
+def order(reason: str) -> dict[str, str]:
+    """Return the order that nobody but the lane itself gives, as the lane keeps it."""
+    return vars(Order(reason)).copy()
+
+
+def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
+    """Have RRsets written again as they are wanted; return what became of each request.
+
+    As many requests as messages are needed. Nothing else of the zone is touched.
+    """
+    given = []
+    for part in _parts(zone, sorted(keys)):
+        listed = ", ".join(f"{key.name} {key.type}" for key in part[:3])
+        more = f" and {len(part) - 3} more" if len(part) > 3 else ""
+        submission = Restore(zone, part, f"put back {listed}{more}: {by.reason}")
+        answer = changes.submit(
+            lambda submission=submission: submission,  # type: ignore[misc]
+            access=Access(by.requester, by.source),
+            origin=_origin(by),
+            operation={"action": ACTION, "zone": zone.name},
+            doorway=DOORWAY,
+        )
+        given.append(answer)
+    return given
+
+
+def _origin(by: Order) -> Origin:
+    return Origin(
+        requester=by.requester,
+        source=by.source,
+        api_version="",
+        action=ACTION,
+        correlation_id=str(new_id()),
+        received_at=clock.now(),
+    )
+
+
+def _parts(zone: Zone, keys: Sequence[Key]) -> Iterator[list[Key]]:
+    """Split RRsets so that each part fits into a message, and no name is cut."""
+    by_name: dict[str, list[Key]] = {}
+    for key in keys:
+        by_name.setdefault(key.name, []).append(key)
+    part: list[Key] = []
+    octets = 0
+    for name, own in by_name.items():
+        rows = RRset.objects.filter(zone=zone, name=name)
+        images = {Key(row.name, row.type): Image.load(row.applied) for row in rows}
+        size = sum(coalesce.octets(key, images.get(key)) for key in own)
+        if part and (
+            octets + size > coalesce.MAX_OCTETS or len(part) + len(own) > MAX_RRSETS
+        ):
+            yield part
+            part, octets = [], 0
+        part += own
+        octets += size
+    if part:
+        yield part
+
+
+# --- what is due ------------------------------------------------------------------------
+
+
+def ask_for(zone: Zone, by: Order) -> None:
+    """Have the sweep compare a zone with its server and put back what is not there."""
+    Lane.objects.filter(zone=zone).update(
+        reconcile_at=Now(), reconcile_order=vars(by).copy()
+    )
+
+
+def due() -> list[tuple[int, datetime]]:
+    """Return the zones that are to be compared, and since when."""
+    lanes = Lane.objects.filter(reconcile_at__lte=Now()).order_by("zone_id")
+    rows = lanes.values_list("zone_id", "reconcile_at")
+    found = [(zone_id, at) for zone_id, at in rows if at is not None]
+    known = {zone_id for zone_id, _ in found}
+    return found + [each for each in unfenced.rechecks_due() if each[0] not in known]
+
+
+def run_due(zone_id: int) -> None:
+    """Do what is due in a zone: compare it, put back, and say what was found.
+
+    What cannot be asked now stays due.
+    """
+    zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
+    if zone is None:
+        return
+    try:
+        checked = unfenced.recheck(zone)
+    except ProviderError as error:
+        logger.warning("not rechecked", zone=zone.name, error=error.detail)
+    else:
+        restore(zone, checked.wrong, Order("a message that came too late overwrote it"))
+        checked.done()
+    lane = Lane.objects.filter(Q(reconcile_at__lte=Now()), zone=zone)
+    claimed = Lane.objects.filter(zone=zone).values_list("reconcile_order", flat=True)
+    by = Order(**(claimed.get() or {"reason": "asked for"}))
+    if lane.update(reconcile_at=Now() + CLAIM):
+        _reconcile(zone, by)
+
+
+def _reconcile(zone: Zone, by: Order) -> None:
+    mine = Lane.objects.filter(zone=zone)
+    until = mine.values_list("reconcile_at", flat=True).get()
+    try:
+        found = audit(zone)
+    except ProviderError as error:
+        logger.error("not reconciled", zone=zone.name, error=error.detail)
+        mine.update(last_audit={"at": clock.iso(clock.now()), "error": error.detail})
+        return
+    answers = restore(zone, found.restorable, by)
+    ids: list[UUID | None] = [each.request_id for each in answers]
+    logger.warning(
+        "reconciled",
+        zone=zone.name,
+        reason=by.reason,
+        requests=len(ids),
+        **found.counts,
+    )
+    report = found.as_dict(MAX_KEPT) | {
+        "reason": by.reason,
+        "requests": [str(each) for each in ids],
+    }
+    # Another order that came meanwhile is not done yet.
+    mine.filter(reconcile_at=until).update(reconcile_at=None, reconcile_order=None)
+    mine.update(last_audit=report)
