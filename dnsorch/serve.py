@@ -22,7 +22,7 @@ def main() -> None:
     with startup.one_sentence():
         configuration.require()
     try:
-        entrypoint()
+        entrypoint()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         # What granian raises when the port is taken, or is not ours to take.
         if "(os error " not in str(error):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from celery import current_app
 from django.conf import settings
 
 from dns_records.providers.registry import provider_class
@@ -23,6 +26,21 @@ def test_the_secret_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert read("api") == "the-secret"
     with pytest.raises(SecretUnavailable, match="store:other: exit code 1"):
         read("other")
+
+
+def test_the_celery_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewal = ModuleType("certificates.services.renewal")
+    renewed: list[int] = []
+    renewal.__dict__["renew"] = renewed.append
+    for name in ("certificates", "certificates.services"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules["certificates.services"].__dict__["renewal"] = renewal
+    task = documented_provider.module("certificates/tasks.py", tmp_path).renew
+
+    assert task.name == "certificates.renew"
+    current_app.tasks[task.name](7)
+    assert renewed == [7]
+    current_app.tasks.pop(task.name)
 
 
 def test_every_driver_and_its_options_are_listed() -> None:

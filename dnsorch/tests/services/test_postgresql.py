@@ -65,7 +65,7 @@ def test_requests_survive_that_every_connection_is_cut(stack: RealStack) -> None
 def test_a_wrong_login_is_said_in_one_sentence(
     stack: RealStack, netloc: str, name: str, reason: str
 ) -> None:
-    url = urlsplit(stack.environment["DATABASE_URL"])
+    url = urlsplit(stack.env["DATABASE_URL"])
     words = {
         "own": url.netloc,
         "at": url.netloc.rpartition("@")[2],
@@ -76,7 +76,7 @@ def test_a_wrong_login_is_said_in_one_sentence(
     done = subprocess.run(
         [sys.executable, "manage.py", "sweep"],
         cwd=settings.BASE_DIR,
-        env={**stack.environment, "DATABASE_URL": wrong.geturl()},
+        env={**stack.env, "DATABASE_URL": wrong.geturl()},
         capture_output=True,
         text=True,
         timeout=60,
