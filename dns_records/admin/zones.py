@@ -20,7 +20,7 @@ from dns_records.models import RRset, Zone
 from dns_records.services import nameserver_check, reconcile, zones
 from dns_records.services.reconcile import Order
 from dnsorch.exceptions import DnsorchError
-from dnsorch.operator_tasks.admin import summary, tell_started
+from dnsorch.operator_tasks.admin import excerpt, tell_started
 from requests_tracker.admin import base, display
 
 
@@ -144,7 +144,8 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         """Give the template the last check, and whether this person may start one."""
         context["may_check"] = self.has_check_permission(request)
         if obj and request.user.has_perm("operator_tasks.view_operatortask"):
-            context["last_check"] = summary(nameserver_check.last(obj))
+            last = nameserver_check.last(obj)
+            context["last_check"] = excerpt(last, obj.name) if last else None
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     # --- comparing -----------------------------------------------------------------

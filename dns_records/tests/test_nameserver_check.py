@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -157,7 +158,27 @@ def test_the_button_starts_it_for_one_zone(
     assert operators.sent == [(nameserver_check.TASK, {"zone_ids": [zone.pk]})]
     assert (row.started_by, row.about) == ("admin", {f"zone:{zone.pk}": ZONE})
     told = admin_client.get(page).content.decode()
-    assert f'<a href="{TASKS}{row.pk}/change/">It waits for a worker.</a>' in told
+    assert f'checked <a href="{TASKS}{row.pk}/change/">' in told
+    assert "by admin: It waits for a worker." in told
+
+
+def test_the_page_of_a_zone_shows_what_was_found_in_it_alone(
+    admin_client: Client, servers: Servers, operators: Broker
+) -> None:
+    good, bad = served_by(ONE), served_by(TWO, name="bad.test.")
+    servers.errors[TWO] = "REFUSED"
+    task = nameserver_check.start(zones=[good, bad], started_by="anna")
+    done = json.dumps(tasks.check_nameservers([good.pk, bad.pk]))
+    OperatorTask.objects.filter(pk=task.pk).update(status="SUCCESS", result=done)
+    pages = [
+        admin_client.get(f"{ADMIN}{zone.pk}/change/").content.decode()
+        for zone in (good, bad)
+    ]
+    assert [page.count("ok</span> Name servers checked") for page in pages] == [1, 0]
+    assert f"<li>{ONE} answers with authority, serial 1 (the primary)</li>" in pages[0]
+    assert f"<li>{TWO}" not in pages[0]
+    assert "problem</span> Name servers checked" in pages[1]
+    assert f"<li>{TWO} does not answer with authority: REFUSED</li>" in pages[1]
 
 
 def test_the_action_starts_one_task_for_all(

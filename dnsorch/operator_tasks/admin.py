@@ -169,18 +169,17 @@ def tell_started(request: HttpRequest, task: OperatorTask) -> HttpResponseRedire
     return HttpResponseRedirect(page)
 
 
-def summary(task: OperatorTask | None) -> str:
-    """Return in a line how a task went, with the way to its page; empty for none."""
-    if task is None:
-        return ""
-    return format_html(
-        '{} <a href="{}">{}</a> <span class="quiet">{} by {}</span>',
-        display.badge(state(task)),
-        reverse("admin:operator_tasks_operatortask_change", args=[task.pk]),
-        headline(task),
-        display.ago(task.date_created),
-        task.started_by,
-    )
+def excerpt(task: OperatorTask, group: str) -> dict[str, Any]:
+    """Return what another page shows of a task: what it found about one group."""
+    own = task.outcome.of(group) if task.outcome else None
+    return {
+        "badge": display.badge(own.level if own else state(task)),
+        "headline": "" if own else headline(task),
+        "page": reverse("admin:operator_tasks_operatortask_change", args=[task.pk]),
+        "time": display.ago(task.date_created),
+        "started_by": task.started_by,
+        "findings": own.findings if own else (),
+    }
 
 
 def _age(task: OperatorTask) -> timedelta:

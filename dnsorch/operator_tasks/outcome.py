@@ -42,6 +42,11 @@ class Outcome:
         levels = (finding.level for finding in self.findings)
         return max(levels, key=WORST_LAST.index, default=Level.OK)
 
+    def of(self, group: str) -> Outcome:
+        """Return the part that is about one group."""
+        own = (finding for finding in self.findings if finding.group == group)
+        return Outcome(self.summary, tuple(own))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         rows = [

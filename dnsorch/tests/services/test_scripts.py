@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from deploy.services import packages, processes
+from deploy.services.__main__ import main
 from dnsorch.tests.services.harness import SERVICES
 
 ENV = "CELERY_BROKER_URL=redis://127.0.0.1:"
@@ -119,3 +120,23 @@ def test_the_policy_about_services_is_put_back(
     # Ours is what a run that was killed left behind.
     left = None if before == packages.FORBID else before
     assert (policy.read_text() if policy.exists() else None) == left
+
+
+def test_a_tool_that_is_there_is_not_installed_again(root: Path) -> None:
+    assert packages.program("chromium") is not None
+    said = run(root, "install", "chromium")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    unknown = run(root, "install", "redis")
+    assert unknown.returncode == 2
+    assert "unknown: redis" in unknown.stderr
+
+
+def test_a_tool_that_is_missing_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed: list[list[str]] = []
+    monkeypatch.setenv("DNSORCH_SERVICES_DIR", str(tmp_path))
+    monkeypatch.setattr(packages, "program", lambda name: None)
+    monkeypatch.setattr(packages, "install", installed.append)
+    assert main(["install"]) == 0
+    assert installed == [["chromium"]]
