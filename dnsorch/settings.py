@@ -327,6 +327,8 @@ DNSORCH_QUERY_TIMEOUT_S = env.float("DNSORCH_QUERY_TIMEOUT_S", default=2.0)
 DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
 DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
+# Threads of the API that may wait for a client's body at the same time.
+DNSORCH_BODY_SLOTS = env.int("DNSORCH_BODY_SLOTS", default=4)
 DNSORCH_LOG_LEVEL = env.str("DNSORCH_LOG_LEVEL", default="INFO")
 DNSORCH_LOG_JSON = env.bool("DNSORCH_LOG_JSON", default=not EMBEDDED)
 LOGGING_CONFIG = "dnsorch.logging.configure"
