@@ -37,7 +37,7 @@ def test_the_api_does_what_the_model_says() -> None:
     )
 
 
-# --- it finds what is wrong ------------------------------------------------------------
+# --- it finds what is wrong ---------------------------------------------------------
 
 A_ONE = Op("create", NAMES[0], "A", frozenset({"192.0.2.1"}))
 A_MORE = Op("add", NAMES[0], "A", frozenset({"192.0.2.2"}))

@@ -207,15 +207,16 @@ def view_of_size(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.body)))
 
 
-def post_chunked(api: Any, body: Chunks, **extra: Any) -> Any:
+def post_chunked(
+    api: Any, body: Chunks, url: str = "/api/echo/", kind: str = "application/json"
+) -> Any:
     """Post a body whose length nobody has said."""
     environ = {
         "wsgi.input": body,
         "wsgi.input_terminated": True,
         "HTTP_TRANSFER_ENCODING": "chunked",
-        **extra,
     }
-    return api.generic("POST", "/api/echo/", content_type="application/json", **environ)
+    return api.generic("POST", url, content_type=kind, **environ)
 
 
 @pytest.mark.parametrize("size", [0, 1, 250_000, MIB])
@@ -235,16 +236,7 @@ def test_a_chunked_body_is_refused_while_reading(api: APIClient) -> None:
 def test_a_chunked_form_is_refused_while_reading(db: None) -> None:
     body = Chunks(100 * MIB)
     form = "application/x-www-form-urlencoded"
-    answer = Client().generic(
-        "POST",
-        "/size/",
-        content_type=form,
-        **{
-            "wsgi.input": body,
-            "wsgi.input_terminated": True,
-            "HTTP_TRANSFER_ENCODING": "chunked",
-        },
-    )
+    answer = post_chunked(Client(), body, "/size/", form)
     assert (answer.status_code, body.taken) == (413, MIB + 1)
 
 
