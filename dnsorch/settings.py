@@ -340,6 +340,8 @@ DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
 DNSORCH_IDEMPOTENCY_DAYS = env.int("DNSORCH_IDEMPOTENCY_DAYS", default=30)
 DNSORCH_REQUEST_RETENTION_DAYS = env.int("DNSORCH_REQUEST_RETENTION_DAYS", default=400)
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
+# Threads of the API that may wait for a client's body at the same time.
+DNSORCH_BODY_SLOTS = env.int("DNSORCH_BODY_SLOTS", default=4)
 DNSORCH_FAILPOINTS = env.str("DNSORCH_FAILPOINTS", default="")
 if DNSORCH_FAILPOINTS and not EMBEDDED:
     raise ImproperlyConfigured("DNSORCH_FAILPOINTS is for tests, in the dev profile")

@@ -14,20 +14,18 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dns_records import plan
 from dns_records.drafts import Draft
-from dns_records.images import Image, Key, dump
-from dns_records.models import Batch, Change, RRset, Zone
+from dns_records.models import Batch, Change, Zone
 from dns_records.providers.memory import Faults
-from dns_records.services import changes, delivery, verification, withdrawal
+from dns_records.services import delivery, verification, withdrawal
 from dns_records.tests.world import (
-    Content,
     applied,
     draft,
     hurry,
     let_lease_expire,
     make_zone,
     post,
+    replayed,
     served,
     store_of,
     wanted,
@@ -116,35 +114,6 @@ drains = st.builds(drain, st.sampled_from(FAULTS))
 acts = st.lists(
     st.one_of(accepts, accepts, accepts, take_outs, drains), min_size=3, max_size=16
 )
-
-
-def replayed(zone: Zone) -> Content:
-    """Return the applied images with all that is undecided replayed, in order."""
-    images: dict[Key, Image | None] = {
-        Key(row.name, row.type): Image.load(row.applied)
-        for row in RRset.objects.filter(zone=zone)
-    }
-    own: dict[object, list[Change]] = {}
-    for change in Change.objects.filter(status__in=["pending", "sent"]).order_by("id"):
-        own.setdefault(change.request_id, []).append(change)
-    for rows in own.values():
-        planned = plan.build(
-            changes.context(zone),
-            zone.default_ttl,
-            images,
-            [changes.load_operation(change) for change in rows],
-        )
-        for change, step in zip(rows, planned.steps, strict=True):
-            assert (change.before, change.after) == (
-                dump(step.before),
-                dump(step.after),
-            )
-        images |= planned.images
-    return {
-        key: (image.ttl, tuple(sorted(image.records)))
-        for key, image in images.items()
-        if image
-    }
 
 
 def finish(zone: Zone) -> None:

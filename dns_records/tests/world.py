@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from dns_records import plan
 from dns_records.drafts import Draft
-from dns_records.images import Image, Key
+from dns_records.images import Image, Key, dump
 from dns_records.models import Batch, Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
@@ -153,6 +154,35 @@ def applied(zone: Zone) -> Content:
         Key(row.name, row.type): Image.load(row.applied)
         for row in RRset.objects.filter(zone=zone)
     }
+    return {
+        key: (image.ttl, tuple(sorted(image.records)))
+        for key, image in images.items()
+        if image
+    }
+
+
+def replayed(zone: Zone) -> Content:
+    """Return the applied images with all that is undecided replayed, in order."""
+    images: dict[Key, Image | None] = {
+        Key(row.name, row.type): Image.load(row.applied)
+        for row in RRset.objects.filter(zone=zone)
+    }
+    own: dict[object, list[Change]] = {}
+    for change in Change.objects.filter(status__in=["pending", "sent"]).order_by("id"):
+        own.setdefault(change.request_id, []).append(change)
+    for rows in own.values():
+        planned = plan.build(
+            changes.context(zone),
+            zone.default_ttl,
+            images,
+            [changes.load_operation(change) for change in rows],
+        )
+        for change, step in zip(rows, planned.steps, strict=True):
+            assert (change.before, change.after) == (
+                dump(step.before),
+                dump(step.after),
+            )
+        images |= planned.images
     return {
         key: (image.ttl, tuple(sorted(image.records)))
         for key, image in images.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from io import BytesIO
+from io import BufferedReader
 
 import structlog
 from django.http import HttpRequest, HttpResponseBase
@@ -67,7 +67,9 @@ class BodyLimitMiddleware:
     """Refuses a body over the limit, by its length or while reading it.
 
     Django takes a body without a length (chunked, RFC 9112 section 7.1) for an empty
-    one. Here it is read, as far as the limit, where the server marks its end.
+    one. Here it is one of at most the limit, where the server marks its end, and
+    read by who needs it: not before the caller is known. The API waits for so many
+    bodies at the same time, and no more.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -89,7 +91,12 @@ class BodyLimitMiddleware:
             raise parsers.too_large()
         chunked = "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower()
         if chunked and not length and meta.get("wsgi.input_terminated"):
-            body = parsers.read_limited(meta["wsgi.input"])
-            meta["CONTENT_LENGTH"] = str(len(body))
-            # The attribute from which Django reads a body, as its test client sets it.
-            setattr(request, "_stream", BytesIO(body))  # noqa: B010
+            meta["CONTENT_LENGTH"] = str(parsers.MAX_BODY_OCTETS)
+            stream = meta["wsgi.input"]
+        elif request.path.startswith("/api/"):
+            stream = getattr(request, "_stream")  # noqa: B009
+        else:
+            return
+        # The attribute from which Django reads a body, as its test client sets it.
+        body = BufferedReader(parsers.Arriving(stream))
+        setattr(request, "_stream", body)  # noqa: B010

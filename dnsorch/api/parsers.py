@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from io import BytesIO
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO, RawIOBase
 from typing import IO, Any, Protocol
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.parsers import JSONParser
 from rest_framework.utils.mediatypes import _MediaType
@@ -14,6 +18,10 @@ from dnsorch.api import strict_json
 from dnsorch.exceptions import DnsorchError
 
 MAX_BODY_OCTETS = 1024 * 1024
+# A body that has arrived takes no time to read.
+SLOT_WAIT_S = 0.2
+# While it waits for a body, a request holds a thread of the server: only some may.
+_reading = threading.BoundedSemaphore(max(1, settings.DNSORCH_BODY_SLOTS))
 
 
 class BodyTooLarge(DnsorchError):
@@ -21,6 +29,14 @@ class BodyTooLarge(DnsorchError):
 
     code = "body_too_large"
     status = 413
+
+
+class TooManyBodies(DnsorchError):
+    """Too many bodies are on their way at the same time."""
+
+    code = "too_many_bodies"
+    status = 503
+    retryable = True
 
 
 class Readable(Protocol):
@@ -42,6 +58,49 @@ def read_limited(stream: Readable) -> bytes:
         if body.tell() > MAX_BODY_OCTETS:
             raise too_large()
     return body.getvalue()
+
+
+class Arriving(RawIOBase):
+    """A body that may be on its way yet: a stream that ends at the limit."""
+
+    def __init__(self, stream: Readable) -> None:
+        """Read from ``stream``, once somebody asks for it."""
+        self._stream = stream
+        self._left = MAX_BODY_OCTETS
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill ``buffer``, as far as there is something; 0 at the end.
+
+        Raises:
+            RequestDataTooBig: there is more than the limit.
+            TooManyBodies: others are waited for already.
+        """
+        with slot():
+            part = self._stream.read(min(len(buffer), self._left + 1))
+        self._left -= len(part)
+        if self._left < 0:
+            raise RequestDataTooBig
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """Take one of the threads that may wait for a body.
+
+    Raises:
+        TooManyBodies: all of them wait already.
+    """
+    if not _reading.acquire(timeout=SLOT_WAIT_S):
+        raise TooManyBodies()
+    try:
+        yield
+    finally:
+        _reading.release()
 
 
 def too_large() -> BodyTooLarge:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from prometheus_client import REGISTRY
@@ -17,7 +19,7 @@ from rest_framework.test import APIClient
 from structlog.testing import capture_logs
 
 from dnsorch import clock
-from dnsorch.api import trace
+from dnsorch.api import parsers, trace
 from dnsorch.api.middleware import BodyLimitMiddleware, CorrelationMiddleware
 
 pytestmark = pytest.mark.urls("dnsorch.tests.api_urls")
@@ -205,20 +207,54 @@ def view_of_size(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(len(request.body)))
 
 
+def post_chunked(
+    api: Any, body: Chunks, url: str = "/api/echo/", kind: str = "application/json"
+) -> Any:
+    """Post a body whose length nobody has said."""
+    environ = {
+        "wsgi.input": body,
+        "wsgi.input_terminated": True,
+        "HTTP_TRANSFER_ENCODING": "chunked",
+    }
+    return api.generic("POST", url, content_type=kind, **environ)
+
+
 @pytest.mark.parametrize("size", [0, 1, 250_000, MIB])
 def test_a_chunked_body_is_read_to_its_end(size: int) -> None:
-    request = chunked(Chunks(size))
-    answer = BodyLimitMiddleware(view_of_size)(request)
+    answer = BodyLimitMiddleware(view_of_size)(chunked(Chunks(size)))
     assert isinstance(answer, HttpResponse)
     assert answer.content == str(size).encode()
-    assert request.META["CONTENT_LENGTH"] == str(size)
 
 
-def test_a_chunked_body_is_refused_while_reading() -> None:
+def test_a_chunked_body_is_refused_while_reading(api: APIClient) -> None:
     body = Chunks(100 * MIB)
-    answer = BodyLimitMiddleware(view_of_size)(chunked(body))
-    assert answer.status_code == 413
+    answer = post_chunked(api, body)
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert body.taken == MIB + 1
+
+
+def test_a_chunked_form_is_refused_while_reading(db: None) -> None:
+    body = Chunks(100 * MIB)
+    form = "application/x-www-form-urlencoded"
+    answer = post_chunked(Client(), body, "/size/", form)
+    assert (answer.status_code, body.taken) == (413, MIB + 1)
+
+
+def test_no_body_is_waited_for_before_the_caller_is_known(db: None) -> None:
+    body = Chunks(10)
+    assert post_chunked(APIClient(), body).status_code == 401
+    assert body.taken == 0
+
+
+def test_some_threads_wait_for_no_body(api: APIClient) -> None:
+    with ExitStack() as held:
+        for _ in range(settings.DNSORCH_BODY_SLOTS):
+            held.enter_context(parsers.slot())
+        answer = api.post("/api/echo/", b"{}", content_type="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (503, "too_many_bodies")
+        assert answer.headers["Retry-After"] == "1"
+    answer = api.post("/api/echo/", b"{}", content_type="application/json")
+    assert answer.status_code == 200
 
 
 def test_a_body_whose_end_the_server_does_not_mark_is_not_waited_for() -> None:

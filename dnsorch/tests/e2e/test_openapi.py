@@ -32,6 +32,12 @@ CHECKS = (
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "unsupported_method",
+    "ignored_auth",
+    "use_after_free",
+    "ensure_resource_availability",
 )
 SECONDS = 25
 METHODS = {"get", "put", "post", "patch", "delete", "options", "head", "trace"}
@@ -86,7 +92,7 @@ def test_no_answer_is_a_server_error_or_undocumented(
             *("run", f"{own.about['api']}/api/{version}/schema/?format=json"),
             *("--header", f"Authorization: Bearer {own.about['token']}"),
             *("--checks", ",".join(CHECKS)),
-            *("--phases", "examples,coverage,fuzzing"),
+            *("--phases", "examples,coverage,fuzzing,stateful"),
             *("--max-time", str(SECONDS)),
             *("--request-timeout", "40"),
             *("--max-failures", "20"),
