@@ -14,7 +14,6 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import NewTopic
 
 from deploy.services import tsig
 from dnsorch.tests import real
@@ -31,8 +29,6 @@ from dnsorch.tests.e2e.harness import FINAL, changeset, free_ports, record, unti
 from dnsorch.tests.services.harness import (
     ZONE,
     RealStack,
-    administer,
-    kafka_admin,
     unique,
 )
 from dnsorch.tests.test_entrypoints import AS_ANY_USER, DEPLOY, HOST
@@ -48,10 +44,12 @@ READ_ONLY = (
 # Seconds that each may take to end: its grace period in deploy/openshift/base.
 GRACE = {"api": 30, "worker": 100, "sweep": 100, "consumer": 60, "publisher": 60}
 PATIENCE_S = 90.0
-BACKEND = """
+SET_UP = """
 from django.conf import settings
 from dns_records.services import backends
 backends.save(name="bind", driver="rfc2136", options={!r}, secret_reference={!r})
+from dnsorch.tokens import services
+print(services.issue(owner="entry").text)
 """
 
 
@@ -119,27 +117,6 @@ class Container:
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    """Make a database of its own."""
-    name = f"entry_{uuid.uuid4().hex[:8]}"
-    administer(f"CREATE DATABASE {name}")
-    yield name
-    administer(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture(scope="module")
-def topics() -> Iterator[list[str]]:
-    """Make the three topics of its own."""
-    admin, mark = kafka_admin(), uuid.uuid4().hex[:8]
-    names = [f"entry.{mark}.{kind}" for kind in ("requests", "outcomes", "dlq")]
-    for made in admin.create_topics([NewTopic(name, 2, 1) for name in names]).values():
-        made.result(30)
-    yield names
-    for gone in admin.delete_topics(names).values():
-        gone.result(30)
-
-
-@pytest.fixture(scope="module")
 def container(
     database: str, topics: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Container:
@@ -196,24 +173,29 @@ def test_the_user_is_nobody_and_the_tree_is_read_only(container: Container) -> N
     assert "Read-only file system" in done.stderr
 
 
-def test_of_two_migrations_one_does_and_the_other_waits(container: Container) -> None:
-    with ExitStack() as stack:
-        both = [
-            stack.enter_context(
-                subprocess.Popen(
-                    container.command(APP, "migrate"),
-                    env=container.environment,
-                    text=True,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                )
-            )
-            for _ in range(2)
-        ]
-        said = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert sorted("No migrations to apply." in text for text in said) == [False, True]
-    assert sorted("Applying dns_records.0001" in text for text in said) == [False, True]
+@pytest.fixture(scope="module")
+def migrations(container: Container) -> list[tuple[int, str]]:
+    """Migrate twice at once; return exit code and output of both."""
+    both = [
+        subprocess.Popen(
+            container.command(APP, "migrate"),
+            env=container.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=PATIENCE_S)[0] for process in both]
+    return [(process.returncode, text) for process, text in zip(both, said)]
+
+
+def test_of_two_migrations_one_does_and_the_other_waits(
+    migrations: list[tuple[int, str]],
+) -> None:
+    assert [code for code, _ in migrations] == [0, 0], migrations
+    for line in ("No migrations to apply.", "Applying dns_records.0001"):
+        assert sorted(line in text for _, text in migrations) == [False, True]
 
 
 @dataclass
@@ -237,24 +219,22 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployment(container: Container) -> Iterator[Deployment]:
+def deployment(
+    container: Container, migrations: list[tuple[int, str]]
+) -> Iterator[Deployment]:
     """Set up and start everything, in the order of docs/operations.md."""
-    container.run(APP, "migrate", "--verbosity", "0")
     container.run(APP, "manage", "collectstatic", "--noinput", "--verbosity", "0")
     host, _, port = real.setting("DNSORCH_TEST_BIND").rpartition(":")
     options = {"server": host, "port": int(port), "key_name": tsig.OURS}
     secret = f"file:{real.setting('DNSORCH_TEST_TSIG_SECRET_FILE')}"
-    container.run(APP, "manage", "shell", "-c", BACKEND.format(options, secret))
-    tokens = {
-        source: container.run(
-            APP, "manage", "create_token", "--owner", "entry", "--source", source
-        ).split()[-1]
-        for source in ("rest", "kafka")
-    }
-    (container.directory / "kafka.token").write_text(tokens["kafka"] + "\n")
+    code = SET_UP.format(options, secret)
+    token = container.run(APP, "manage", "shell", "-c", code).split()[-1]
+    words = ("create_token", "--owner", "entry", "--source", "kafka")
+    made = container.run(APP, "manage", *words).split()[-1]
+    (container.directory / "kafka.token").write_text(made + "\n")
     running = {name: container.start(name) for name in GRACE}
     try:
-        yield Deployment(container, tokens["rest"], running)
+        yield Deployment(container, token, running)
     finally:
         for process in running.values():
             if process.poll() is None:
@@ -262,19 +242,18 @@ def deployment(container: Container) -> Iterator[Deployment]:
             process.wait()
 
 
-def probes(container: Container) -> dict[str, bool]:
-    """Return what the probe of each process says."""
-    found = {
-        "api": container.ended(APP, "probe"),
-        "worker": container.ended(WORKER, "probe"),
-    }
-    for name, port in container.metrics.items():
-        found[name] = container.ended(APP, "probe", str(port), "/livez")
-    return {name: done.returncode == 0 for name, done in found.items()}
-
-
 def test_every_probe_answers(deployment: Deployment) -> None:
-    until(lambda: all(probes(deployment.container).values()) or None, "probes answer")
+    container = deployment.container
+    probes: list[tuple[str, ...]] = [(APP, "probe"), (WORKER, "probe")]
+    probes += [
+        (APP, "probe", str(port), "/livez") for port in container.metrics.values()
+    ]
+    for probe in probes:
+        until(
+            lambda: container.ended(*probe).returncode == 0 or None,
+            " ".join(probe),
+            PATIENCE_S,
+        )
 
 
 def test_requests_through_both_doors_complete(deployment: Deployment) -> None:
@@ -330,6 +309,4 @@ def test_each_ends_in_time_when_asked(deployment: Deployment) -> None:
     logs = {name: deployment.container.log(name).read_text() for name in ended}
     assert ended == dict.fromkeys(GRACE, 0), json.dumps(logs, indent=1)
     assert "Traceback" not in "".join(logs.values())
-    assert probes(deployment.container) == dict.fromkeys(
-        ("api", "worker", "consumer", "publisher"), False
-    )
+    assert deployment.container.ended(APP, "probe").returncode == 1
