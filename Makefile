@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## The same for one request through each door, then stop
 test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not faults"
 
-test-services: $(INSTALLED) ## The tests on PostgreSQL, Redis, Kafka, BIND and PowerDNS
+test-services: $(INSTALLED) ## The tests on the real services of deploy/services
 	@deploy/services/install
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \

@@ -68,6 +68,7 @@ class OpenBao(Service):
     def settle(self) -> None:
         """Initialise it, unseal it, and set up engine, policy and logins."""
         keys = self.root / "secrets" / "openbao.json"
+        keys.parent.mkdir(parents=True, exist_ok=True)
         if not self._call("GET", "sys/init")["initialized"]:
             wanted = {"secret_shares": 1, "secret_threshold": 1}
             keep(keys, json.dumps(self._call("PUT", "sys/init", wanted)))

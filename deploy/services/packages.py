@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from deploy.services.errors import ServiceError
 
+LOCK = Path("/run/lock/dnsorch-packages")
 # invoke-rc.d asks this script whether a package may start its service; 101 forbids.
 POLICY = Path("/usr/sbin/policy-rc.d")
 FORBID = (
@@ -37,9 +39,17 @@ def install(packages: Sequence[str]) -> None:
     if os.geteuid() != 0:
         raise ServiceError(f"as root: apt-get install {wanted}; then try again")
     print(f"installing {wanted}", flush=True)
-    with _no_service_starts():
+    with _alone(), _no_service_starts():
         _apt("update")
         _apt("install", "--yes", "--no-install-recommends", *packages)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait for others who install: the policy is everybody's."""
+    with LOCK.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka.cimpl import NewTopic
 
 from dnsorch.tests import real
-from dnsorch.tests.services.harness import RealStack
+from dnsorch.tests.services.harness import RealStack, administer, kafka_admin
 
 HERE = Path(__file__).parent
 # Where the real services are not wanted, these tests do not exist.
@@ -39,3 +41,24 @@ def stack(shared: RealStack) -> RealStack:
     """Give the stack that tests share: each uses names and keys of its own."""
     shared.since = datetime.now(UTC).isoformat()
     return shared
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """Make a database of its own."""
+    name = f"own_{uuid.uuid4().hex[:8]}"
+    administer(f"CREATE DATABASE {name}")
+    yield name
+    administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def topics() -> Iterator[list[str]]:
+    """Make the three topics of its own."""
+    admin, mark = kafka_admin(), uuid.uuid4().hex[:8]
+    names = [f"own.{mark}.{kind}" for kind in ("requests", "outcomes", "dlq")]
+    for made in admin.create_topics([NewTopic(name, 2, 1) for name in names]).values():
+        made.result(30)
+    yield names
+    for gone in admin.delete_topics(names).values():
+        gone.result(30)

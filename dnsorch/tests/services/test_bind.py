@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,18 +58,45 @@ def test_primary_and_secondary_are_verified_apart(
     assert stack.resolve(name, server=secondary) == {"192.0.2.1"}
 
 
-def test_the_secondary_follows_by_incremental_transfers(
+def test_the_secondary_is_notified_and_follows_by_incremental_transfers(
     stack: RealStack, servers: tuple[str, str]
 ) -> None:
-    log = stack.services / "bind" / "log"
-    before = log.stat().st_size
+    logs = [stack.services / name / "log" for name in ("bind", "bind-secondary")]
+    before = [log.stat().st_size for log in logs]
     name = unique("ixfr")
     request = stack.final(stack.ask([change("create", name, "A", "192.0.2.1")]))
     assert request["status"] == "completed"
-    with log.open() as lines:
-        lines.seek(before)
-        transfers = re.findall(r": (\w+) started: TSIG transfer", lines.read())
+    primary, secondary = (since(log, start) for log, start in zip(logs, before))
+    assert f"received notify for zone '{ZONE.rstrip('.')}'" in secondary
+    transfers = re.findall(r": (\w+) started: TSIG transfer", primary)
     assert set(transfers) == {"IXFR"}
+
+
+def since(log: Path, start: int) -> str:
+    """Return what a log says from an offset on."""
+    with log.open() as lines:
+        lines.seek(start)
+        return lines.read()
+
+
+@pytest.mark.parametrize(
+    ("key", "rtype", "rdata", "rcode"),
+    [
+        (tsig.OTHER, "A", "192.0.2.1", "NOERROR"),
+        (tsig.OTHER, "MX", "10 a.example.net.", "REFUSED"),
+        (tsig.TRANSFER, "A", "192.0.2.1", "REFUSED"),
+    ],
+)
+def test_a_key_may_do_what_the_policy_grants(
+    stack: RealStack,
+    servers: tuple[str, str],
+    key: str,
+    rtype: str,
+    rdata: str,
+    rcode: str,
+) -> None:
+    line = (unique("policy"), "60", rtype, rdata)
+    assert stack.update(servers[0], key, ZONE, *line) == rcode
 
 
 def test_nobody_else_may_touch_the_marker(
