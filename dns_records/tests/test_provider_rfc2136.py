@@ -202,9 +202,9 @@ def test_what_is_expected_stands_before_the_update() -> None:
         [
             "www.example.test. 0 IN A 192.0.2.1",
             "www.example.test. 0 IN A 192.0.2.2",
-            "new.example.test. 0 NONE A",
+            "new.example.test. NONE A",
         ],
-        ["new.example.test. 0 ANY A", "new.example.test. 60 IN A 192.0.2.7"],
+        ["new.example.test. ANY A", "new.example.test. 60 IN A 192.0.2.7"],
     ]
 
 
