@@ -22,6 +22,7 @@ from dnsorch import clock
 from requests_tracker import metrics
 
 if TYPE_CHECKING:
+    from dns_records.tests import provider_daemons
     from dns_records.tests.route53_server import Route53
 
 
@@ -64,6 +65,17 @@ def route53() -> Iterator[Route53]:
     with route53_server.running() as server:
         server.create("example.test.")
         yield server
+
+
+@pytest.fixture(scope="session")
+def daemons(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[provider_daemons.Daemons]:
+    """Give real name servers, each started when a test asks for it."""
+    from dns_records.tests import provider_daemons
+
+    with provider_daemons.Daemons(tmp_path_factory.mktemp("daemons")) as daemons:
+        yield daemons
 
 
 @pytest.fixture

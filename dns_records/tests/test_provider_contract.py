@@ -50,15 +50,6 @@ def needs(ability: str) -> Callable[[Test], Test]:
     return note
 
 
-@pytest.fixture(scope="session")
-def daemons(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[provider_daemons.Daemons]:
-    """Give real name servers, each started when a test asks for it."""
-    with provider_daemons.Daemons(tmp_path_factory.mktemp("daemons")) as daemons:
-        yield daemons
-
-
 @pytest.fixture(
     params=[
         *RUNNING,
