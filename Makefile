@@ -61,6 +61,9 @@ openapi-check: $(INSTALLED) ## OpenAPI: each version's document is valid
 deploy-check: $(INSTALLED) ## Images, compose file and manifests in deploy/: linted
 	@deploy/check
 
+upgrade-check: $(INSTALLED) ## The release PREVIOUS=TAG on the schema of this one
+	@deploy/upgrade_check "$(PREVIOUS)"
+
 format: $(INSTALLED) ## Let black and isort rewrite the code
 	$(BIN)/isort --quiet .
 	$(BIN)/black --quiet .

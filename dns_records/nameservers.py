@@ -13,7 +13,9 @@ What a plain question cannot tell:
   (:func:`shows`). An RRset that shall be present with just the wildcard's content
   passes before it exists; nobody who resolves it could see a difference. A provider's
   ``probe`` tells them apart at the update server.
-* What a delegation hides, glue apart, is never answered: see ``Report.hidden``.
+* What a delegation hides, glue apart, is never answered: see ``Report.hidden``. The
+  same goes for what stands below a DNAME, where the answer has a CNAME made up from it
+  (RFC 6672 section 3.1).
 * A server that also serves the child zone answers for NS at the cut from the child.
 """
 
@@ -67,8 +69,8 @@ class Report:
     did not say. In ``answers`` None means absent, said with authority (NXDOMAIN or no
     data of that type); a question that is missing was not answered, and ``error`` says
     why for the first of them. ``hidden`` are those among them that this server never
-    answers, because they stand below a delegation. ``reached`` is whether anything came
-    back at all.
+    answers, because they stand below a delegation or a DNAME. ``reached`` is whether
+    anything came back at all.
     """
 
     address: str
@@ -84,7 +86,7 @@ class _NotAnswered(Exception):
 
 
 class _Hidden(_NotAnswered):
-    """The name is below a delegation."""
+    """The name is below a delegation or a DNAME."""
 
 
 @dataclass
@@ -230,8 +232,15 @@ def _served(wire: bytes, zone: str, question: Question) -> dns.rrset.RRset | Non
     if not message.flags & dns.flags.QR or asked != [(name, rdtype)]:
         raise _NotAnswered("the answer is to another question")
     if message.flags & dns.flags.AA:
+        for rrset in message.answer:
+            if rrset.rdtype == dns.rdatatype.DNAME and _is_below(name, rrset.name):
+                raise _Hidden(f"hidden by the DNAME of {rrset.name}")
         return message.get_rrset(message.answer, name, dns.rdataclass.IN, rdtype)
     return _from_referral(message, dns.name.from_text(zone), name, rdtype)
+
+
+def _is_below(name: dns.name.Name, other: dns.name.Name) -> bool:
+    return name.is_subdomain(other) and name != other
 
 
 def _from_referral(

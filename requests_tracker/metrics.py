@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 from prometheus_client.core import Metric
 
 from dnsorch import clock
 from dnsorch.state_metrics import Gauge
 from requests_tracker.models import OutboxEvent, Request
 from requests_tracker.models.request import Source
-from requests_tracker.status import OPEN
+from requests_tracker.status import OPEN, Status
 
 REQUESTS_OPEN: Final = Gauge(
     "dnsorch_requests_open",
@@ -21,7 +22,7 @@ REQUESTS_OPEN: Final = Gauge(
 )
 REQUESTS_OVERDUE: Final = Gauge(
     "dnsorch_requests_overdue",
-    "Requests that are not final although their deadline has passed.",
+    "Requests past their deadline that neither end nor say until when they wait.",
 )
 OUTBOX_EVENTS: Final = Gauge(
     "dnsorch_outbox_events", "Outcomes that wait to be published to Kafka."
@@ -29,6 +30,17 @@ OUTBOX_EVENTS: Final = Gauge(
 OUTBOX_OLDEST: Final = Gauge(
     "dnsorch_outbox_oldest_seconds", "How long the oldest of them has waited."
 )
+
+
+def overdue(now: datetime) -> QuerySet[Request]:
+    """Return the requests that are stuck.
+
+    A message of which nobody knows yet what it did may outlast the deadline of its
+    request (it is never final before that is decided): then it has to say until when
+    it waits, and that has to lie ahead.
+    """
+    past = Request.objects.filter(status__in=sorted(OPEN), deadline_at__lt=now)
+    return past.exclude(status=Status.PROVISIONING, next_attempt_at__gte=now)
 
 
 def read() -> Iterator[Metric]:
@@ -43,8 +55,7 @@ def read() -> Iterator[Metric]:
     found = unfinished.values_list("status", "source").annotate(count=Count("pk"))
     counts.update({(status, source): count for status, source, count in found})
     yield REQUESTS_OPEN.family(counts.items())
-    overdue = unfinished.filter(deadline_at__lt=now).count()
-    yield REQUESTS_OVERDUE.family([((), overdue)])
+    yield REQUESTS_OVERDUE.family([((), overdue(now).count())])
     waiting = OutboxEvent.objects.filter(published_at__isnull=True).aggregate(
         count=Count("pk"), oldest=Min("created_at")
     )

@@ -3,6 +3,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
+    contract = "older than the first release: no code of before it is ever run"
+
     dependencies = [
         ("dns_records", "0001_initial"),
     ]

@@ -90,7 +90,7 @@ def applied(
             ],
         )
         _remember_applied(latest)
-        _move_to_verifying(run, batch, rows)
+        _move_to_verifying(run, batch, rows, deadline)
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
     lanes.note_success(run.lease)
@@ -122,7 +122,9 @@ def _remember_applied(latest: dict[int, Change]) -> None:
     RRset.objects.bulk_update(images, ["applied"])
 
 
-def _move_to_verifying(run: LaneRun, batch: Batch, rows: Sequence[Change]) -> None:
+def _move_to_verifying(
+    run: LaneRun, batch: Batch, rows: Sequence[Change], deadline: datetime
+) -> None:
     by_id = {change.pk: change for change in rows}
     own: dict[UUID, list[Change]] = {}
     for change in rows:
@@ -145,7 +147,7 @@ def _move_to_verifying(run: LaneRun, batch: Batch, rows: Sequence[Change]) -> No
             ),
         ]
 
-    lifecycle.move(own, Status.VERIFYING, entries)
+    lifecycle.move(own, Status.VERIFYING, entries, deadline_at=deadline)
 
 
 def _tell_superseded(older: Sequence[Change], latest: dict[int, Change]) -> None:

@@ -19,8 +19,10 @@ from dns_records.tests import world
 from dns_records.tests.callers import caller
 from dns_records.tests.pretended import Servers
 from dnsorch import clock
+from requests_tracker import metrics
 
 if TYPE_CHECKING:
+    from dns_records.tests import provider_daemons
     from dns_records.tests.route53_server import Route53
 
 
@@ -65,6 +67,17 @@ def route53() -> Iterator[Route53]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def daemons(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[provider_daemons.Daemons]:
+    """Give real name servers, each started when a test asks for it."""
+    from dns_records.tests import provider_daemons
+
+    with provider_daemons.Daemons(tmp_path_factory.mktemp("daemons")) as daemons:
+        yield daemons
+
+
 @pytest.fixture
 def zone(db: None) -> Zone:
     """A zone that nobody is asked about afterwards."""
@@ -97,6 +110,27 @@ def no_connection_is_left() -> Iterator[None]:
     """Close what the test's thread keeps."""
     yield
     exchange.close_kept()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_stuck(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See that no test leaves a request behind that nothing brings to its end.
+
+    A test that wants one is marked ``leaves_stuck``.
+    """
+    marked = request.node.get_closest_marker("django_db")
+    names = {"db", "transactional_db"} & set(request.fixturenames)
+    if not marked and not names:
+        yield
+        return
+    # Asked for here, so that the database is still there afterwards.
+    transactional = marked is not None and marked.kwargs.get("transaction")
+    request.getfixturevalue(
+        "transactional_db" if transactional or "transactional_db" in names else "db"
+    )
+    yield
+    if request.node.get_closest_marker("leaves_stuck") is None:
+        assert list(metrics.overdue(clock.now())) == []
 
 
 @pytest.fixture

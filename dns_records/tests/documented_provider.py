@@ -43,6 +43,9 @@ class Documented(Service):
 
     refuses_conflicts = True
     cannot = {
+        "expect": "it has the marker, which is better",
+        "expire": "nothing is ever on its way",
+        "list": "the page keeps it short",
         "ignore": "nobody is there who would ignore anything",
         "lose": "there is no answer that could be lost",
         "policy": "root may write every file",

@@ -76,6 +76,8 @@ class Service(ABC):
 class InMemory(Service):
     """The in-memory service."""
 
+    cannot = {"expire": "nothing is ever on its way"}
+
     def __init__(self) -> None:
         self.name = uuid4().hex
         self.provider = memory.MemoryProvider({"store": self.name}, None)
@@ -193,6 +195,8 @@ class PowerDns(Service):
     refuses_conflicts = True
     cannot = {
         "fence": "the API has no compare-and-set",
+        "expect": "the API has no compare-and-set",
+        "expire": "nothing in a PATCH says until when it may be carried out",
         "policy": "an API key opens everything or nothing",
     }
 
@@ -308,6 +312,10 @@ class Route53(Service):
     """moto's Route 53 behind its provider."""
 
     refuses_conflicts = True
+    cannot = {
+        "expect": "a batch checks what it deletes, nothing else",
+        "expire": "a signature is good for minutes",
+    }
 
     def __init__(self, server: route53_server.Route53) -> None:
         self.server = server

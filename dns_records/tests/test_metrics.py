@@ -92,6 +92,7 @@ def test_zones_of_a_silent_backend(zone: Zone) -> None:
     assert ("backend_left_alone", backend) not in page()
 
 
+@pytest.mark.leaves_stuck
 def test_a_request_past_its_deadline(zone: Zone) -> None:
     request = add("www", "192.0.2.1")
     past = clock.now() - timedelta(seconds=1)

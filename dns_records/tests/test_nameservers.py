@@ -117,6 +117,35 @@ def test_what_a_delegation_hides_is_not_answered(name: str, rtype: str) -> None:
     )
 
 
+@pytest.mark.parametrize("rtype", ["A", "CNAME", "TXT"])
+def test_what_a_dname_hides_is_not_answered(rtype: str) -> None:
+    """What is answered is made up from the DNAME, whatever stands below it."""
+
+    def script(wire: bytes) -> bytes:
+        made = answer(wire)
+        name = made.question[0].name
+        if name.to_text() == "x.moved.example.test.":
+            texts = ("moved.example.test.", 300, "IN", "DNAME", "example.net.")
+            synthesized = (name, 300, "IN", "CNAME", "x.example.net.")
+            made.answer = [
+                dns.rrset.from_text(*texts),
+                dns.rrset.from_text(*synthesized),
+            ]
+        wire_answer: bytes = made.to_wire()
+        return wire_answer
+
+    hidden = Question("x.moved.example.test.", rtype)
+    with scripted(script) as server:
+        report = nameservers.ask(
+            f"127.0.0.1:{server.port}", ZONE, [hidden], timeout=5.0
+        )
+
+    assert (report.hidden, dict(report.answers)) == ({hidden}, {})
+    assert report.error == (
+        f"x.moved.example.test. {rtype}: hidden by the DNAME of moved.example.test."
+    )
+
+
 def test_the_soa_may_be_asked_for_itself() -> None:
     soa = Question(ZONE, "SOA")
     (record,) = ask_real(soa).answers[soa].records  # type: ignore[union-attr]

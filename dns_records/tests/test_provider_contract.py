@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
 
+import dns.tsig
 import pytest
 
 from dns_records.providers import exchange
@@ -18,8 +21,10 @@ from dns_records.providers.errors import (
     OutcomeUnknown,
     PermanentRefusal,
     ProviderError,
+    TooLate,
     Unreachable,
 )
+from dns_records.tcp import Deadline
 from dns_records.tests import documented_provider, provider_daemons
 from dns_records.tests.provider_services import (
     RUNNING,
@@ -43,15 +48,6 @@ def needs(ability: str) -> Callable[[Test], Test]:
         return test
 
     return note
-
-
-@pytest.fixture(scope="session")
-def daemons(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[provider_daemons.Daemons]:
-    """Give real name servers, each started when a test asks for it."""
-    with provider_daemons.Daemons(tmp_path_factory.mktemp("daemons")) as daemons:
-        yield daemons
 
 
 @pytest.fixture(
@@ -507,3 +503,90 @@ def test_a_message_above_the_limit_is_refused_unsent(service: Service) -> None:
 
     assert too_large.value.kind == "permanent"
     assert service.updates() == 0
+
+
+# --- terms --------------------------------------------------------------------------
+
+
+@needs("expect")
+@pytest.mark.parametrize(
+    ("expected", "applied"),
+    [
+        ((rr("www", "A", "192.0.2.1"), rr("new", "A")), True),
+        ((rr("www", "A", "192.0.2.1", ttl=1),), True),
+        ((rr("www", "A", "192.0.2.9"),), False),
+        ((rr("www", "A"),), False),
+        ((rr("new", "A", "192.0.2.1"),), False),
+    ],
+    ids=["as expected", "another TTL", "another value", "not absent", "absent"],
+)
+def test_what_is_expected_is_checked_with_the_change(
+    service: Service, expected: tuple[RRsetChange, ...], applied: bool
+) -> None:
+    service.provider.apply(ZONE, [rr("www", "A", "192.0.2.1")])
+    change = [rr("www", "A", "192.0.2.2")]
+    if applied:
+        service.provider.apply(ZONE, change, expected=expected)
+    else:
+        with pytest.raises(Fenced):
+            service.provider.apply(ZONE, change, expected=expected)
+    assert service.provider.probe(ZONE, change) is applied
+    assert service.updates() == 1 + applied
+
+
+def test_nothing_is_sent_after_its_time(service: Service) -> None:
+    with pytest.raises(TooLate):
+        service.provider.apply(ZONE, [rr("www", "A", "192.0.2.1")], until=Deadline(0))
+    assert service.updates() == 0
+
+
+@needs("expire")
+def test_a_message_that_comes_after_its_time_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was signed five seconds ago; one that is good for longer is taken."""
+    sign, ours = dns.tsig.sign, threading.current_thread()
+
+    def sign_early(wire: Any, key: Any, rdata: Any, at: int, *rest: Any) -> Any:
+        # A development name server signs its answers in a thread of this process.
+        early = 5 if threading.current_thread() is ours else 0
+        return sign(wire, key, rdata, at - early, *rest)
+
+    monkeypatch.setattr(dns.tsig, "sign", sign_early)
+    service.provider.apply(ZONE, [rr("www", "A", "192.0.2.1")], until=Deadline(60.0))
+    with pytest.raises(Misconfigured):
+        service.provider.apply(ZONE, [rr("www", "A", "192.0.2.2")], until=Deadline(3.0))
+    monkeypatch.undo()
+    assert service.rrset("www." + ZONE, "A") == (300, ("192.0.2.1",))
+    assert service.updates() == 1
+
+
+@needs("list")
+def test_all_that_it_holds_is_listed(service: Service) -> None:
+    service.provider.apply(ZONE, ALL_TYPES)
+
+    held: dict[tuple[str, str], tuple[int, set[str]]] = {}
+    for part in service.provider.read_zone(ZONE):
+        _, records = held.setdefault((part.name, part.type), (part.ttl, set()))
+        records.update(part.records)
+
+    wanted = {
+        (image.name, image.type): (image.ttl, set(image.records)) for image in ALL_TYPES
+    }
+    assert {key: held.get(key) for key in wanted} == wanted
+
+
+@needs("list")
+def test_many_messages_of_a_transfer_are_one_zone(service: Service) -> None:
+    changes = [rr(f"n{n}", "A", f"192.0.2.{n % 250}") for n in range(400)]
+    for start in range(0, 400, 100):
+        service.provider.apply(ZONE, changes[start : start + 100])
+
+    names = {part.name for part in service.provider.read_zone(ZONE)}
+
+    assert {change.name for change in changes} <= names
+
+
+def test_a_zone_that_cannot_be_read_is_said_to_be_so(service: Service) -> None:
+    with pytest.raises((Unreachable, Misconfigured)):
+        list(service.unreachable.read_zone(ZONE))

@@ -13,7 +13,7 @@ import dns.tsig
 import dns.update
 import pytest
 
-from dns_records.providers import updates
+from dns_records.providers import tsig, updates
 from dns_records.providers.base import Fence, RRsetChange
 from dns_records.providers.errors import (
     Fenced,
@@ -22,8 +22,10 @@ from dns_records.providers.errors import (
     OutcomeUnknown,
     PermanentRefusal,
     ProviderError,
+    TooLate,
     Unreachable,
 )
+from dns_records.tcp import Deadline
 from dns_records.tests.rfc2136_kit import (
     NEW,
     OLD,
@@ -160,6 +162,50 @@ def test_a_signed_message_carries_one_good_tsig() -> None:
     assert signed.had_tsig and signed.keyname == dns.name.from_text("dnsorch.")
     with pytest.raises(dns.tsig.BadSignature):
         dns.message.from_wire(message, keyring=key(NEW))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fudge"), [(3600.0, 30), (31.0, 30), (20.9, 20), (0.9, 1)]
+)
+def test_a_message_is_good_for_as_long_as_the_lease_and_no_longer(
+    seconds: float, fudge: int
+) -> None:
+    assert tsig.fudge(Deadline(seconds)) == fudge
+    assert tsig.fudge(None) == 300
+    with pytest.raises(TooLate):
+        tsig.fudge(Deadline(0))
+
+
+def test_the_signature_has_the_fudge_of_the_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tsig, "fudge", lambda until: 17 if until else 300)
+    with scripted(lambda wire: answer_to(wire, key=key(OLD))) as server:
+        speaker = provider(server, Secret(OLD))
+        speaker.apply(ZONE, [WWW], fence=STEP, until=Deadline(60))
+        speaker.probe(ZONE, [WWW])
+
+    found = [dns.message.from_wire(each, keyring=key(OLD)) for each in server.messages]
+    assert [each.tsig and each.tsig[0].fudge for each in found] == [17, 300]
+
+
+def test_what_is_expected_stands_before_the_update() -> None:
+    expected = [WWW, RRsetChange("new.example.test.", "A", 0, ())]
+    with scripted(answer_to) as server:
+        provider(server).apply(
+            ZONE,
+            [RRsetChange("new.example.test.", "A", 60, ("192.0.2.7",))],
+            expected=expected,
+        )
+
+    assert sections(server.messages[0])[1:3] == [
+        [
+            "www.example.test. 0 IN A 192.0.2.1",
+            "www.example.test. 0 IN A 192.0.2.2",
+            "new.example.test. NONE A",
+        ],
+        ["new.example.test. ANY A", "new.example.test. 60 IN A 192.0.2.7"],
+    ]
 
 
 def test_the_size_is_an_upper_bound_not_far_off() -> None:

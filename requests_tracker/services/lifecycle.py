@@ -15,7 +15,8 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
@@ -123,12 +124,14 @@ def move(
     errors: Mapping[UUID, DnsorchError] | None = None,
     next_attempt_at: datetime | None = None,
     count_attempt: bool = False,
+    deadline_at: datetime | None = None,
 ) -> list[Request]:
     """Move the requests that may become ``to``; return those that did.
 
     A request whose state does not allow it is left as it is: the caller compares.
     ``take_sequence`` is asked for the zone's next outcome numbers; every final
-    state but ``rejected`` needs it.
+    state but ``rejected`` needs it. ``deadline_at`` is when the new state ends at the
+    latest, if that is later than the deadline that the requests have.
     """
     now = clock.now()
     sources = [before for before, after in status.TRANSITIONS.items() if to in after]
@@ -143,6 +146,8 @@ def move(
         changes: dict[str, Any] = {"status": to, "next_attempt_at": next_attempt_at}
         if count_attempt:
             changes["attempts"] = F("attempts") + 1
+        if deadline_at is not None:
+            changes["deadline_at"] = Greatest("deadline_at", Value(deadline_at))
         if to in status.FINAL:
             changes["completed_at"] = now
         _update(moved, changes, entries)
