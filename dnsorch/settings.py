@@ -187,8 +187,11 @@ else:
             "DNSORCH_DATABASE_STATEMENT_TIMEOUT_S", default=30
         ),
         "lock_timeout": env.int("DNSORCH_DATABASE_LOCK_TIMEOUT_S", default=10),
-        # No transaction of ours waits for anything: who is idle in one is stuck.
-        "idle_in_transaction_session_timeout": 60,
+        # No transaction of ours waits for anything: who is idle in one is stuck, and
+        # what it has locked others wait for, so it ends before they give up.
+        "idle_in_transaction_session_timeout": env.int(
+            "DNSORCH_DATABASE_IDLE_TIMEOUT_S", default=5
+        ),
     }
     if _database["ENGINE"] == "django.db.backends.postgresql":
         _database["OPTIONS"].setdefault("connect_timeout", 5)

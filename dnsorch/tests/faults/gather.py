@@ -26,7 +26,8 @@ _OPEN = """
 SELECT (SELECT count(*) FROM requests_tracker_request
         WHERE idempotency_key LIKE %s AND status NOT IN %s),
        (SELECT count(*) FROM dns_records_batch WHERE status = 'sent'),
-       (SELECT count(*) FROM dns_records_change WHERE next_check_at IS NOT NULL),
+       (SELECT count(*) FROM dns_records_change
+        WHERE name LIKE %s AND next_check_at IS NOT NULL),
        (SELECT count(*) FROM requests_tracker_outboxevent WHERE published_at IS NULL)
 """
 _KNOWN = """
@@ -83,15 +84,20 @@ class Observer:
         # A message that Kafka holds yet is not known to the tracker.
         if self._stack.rows(_KNOWN, keys)[0][0] < len(keys):
             return False
-        return not any(self._stack.rows(_OPEN, self._like, tuple(FINAL))[0])
+        open_ = self._stack.rows(_OPEN, self._like, tuple(FINAL), self._like)
+        return not any(open_[0])
 
-    def await_quiet(self, bound_s: float) -> float | None:
-        """Wait until all is quiet; return after how many seconds, None if it is not."""
+    def await_quiet(self, bound_s: float, *, revive: bool = True) -> float | None:
+        """Wait until all is quiet; return after how many seconds, None if it is not.
+
+        Whatever died meanwhile is started again, unless it is not to ``revive``.
+        """
         started = time.monotonic()
         while time.monotonic() < started + bound_s:
             if self.is_quiet():
                 return time.monotonic() - started
-            self._stack.revive()
+            if revive:
+                self._stack.revive()
             time.sleep(0.1)
         return None
 

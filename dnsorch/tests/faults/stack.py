@@ -28,6 +28,11 @@ TIMEOUT_S = 0.24
 WORKERS = ("worker", "worker-2")
 #: The stack's own processes that hold no data: a fault may end any of them.
 PROCESSES = (*WORKERS, "sweep", "api", "consumer", "publisher")
+_SILENCES = """
+SELECT backend.failures FROM dns_records_backend AS backend
+JOIN dns_records_zone AS zone ON zone.backend_id = backend.id WHERE zone.name = %s
+"""
+_APPLIED = "SELECT applied->'records'->>0 FROM dns_records_rrset WHERE name = %s"
 _CONFIGURE = """
 from dns_records.models import Zone
 from dns_records.services import backends
@@ -65,6 +70,7 @@ class FaultStack(RealStack):
             "KAFKA_BOOTSTRAP_SERVERS": real.setting("DNSORCH_TEST_KAFKA_PROXY"),
             "DNSORCH_LEASE_S": str(LEASE_S),
             "DNSORCH_SWEEP_INTERVAL_S": "0.2",
+            "DNSORCH_DATABASE_IDLE_TIMEOUT_S": "2",
             "DNSORCH_FAILPOINTS": f"file:{self.failpoints}",
             "DNSORCH_LOG_LEVEL": "INFO",
         }
@@ -235,6 +241,11 @@ class FaultStack(RealStack):
         until(stopped, f"process {pid} is stopped", 10)
         return pid
 
+    def logged(self, text: str, *names: str) -> int:
+        """Return how often processes wrote a text into their logs."""
+        logs = [self.directory / f"{name}.log" for name in names]
+        return sum(log.read_text(errors="replace").count(text) for log in logs)
+
     # --- the database, past its proxy
 
     def rows(self, select: str, *values: object) -> list[tuple[Any, ...]]:
@@ -248,6 +259,15 @@ class FaultStack(RealStack):
                 return list(cursor.fetchall())
         finally:
             connection.close()
+
+    def silences(self, zone: str) -> int:
+        """Return how often in a row the backend of a zone gave no answer."""
+        return int(self.rows(_SILENCES, zone)[0][0])
+
+    def applied(self, name: str) -> str | None:
+        """Return the number that the last decided UPDATE left at a name."""
+        text = self.rows(_APPLIED, name)[0][0]
+        return text.strip('"') if text else None
 
     def secrets(self) -> Iterator[str]:
         """Yield what no log may hold."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import uuid
 from collections import Counter
@@ -18,6 +19,7 @@ from dnsorch.tests.faults.checker import Violation
 from dnsorch.tests.faults.evidence import Evidence
 from dnsorch.tests.faults.gather import Observer
 from dnsorch.tests.faults.stack import FaultStack
+from dnsorch.tests.faults.update_log import Added
 from dnsorch.tests.faults.workload import Workload
 
 BOUND_S = 30.0
@@ -87,7 +89,8 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Make a workload with names of its own."""
-        label = f"{self.name.replace(' ', '-')}-{uuid.uuid4().hex[:6]}"
+        words = re.sub("[^a-z0-9]+", "-", self.name.lower())
+        label = f"{words}-{uuid.uuid4().hex[:6]}"
         self.workload = Workload(
             self.stack, label, self.zones, self.seed, self.rest, self.kafka
         )
@@ -102,12 +105,31 @@ class Trial:
         """Have each writer write ``count`` more numbers."""
         self.workload.write(count)
 
-    def judge(self) -> list[Violation]:
+    def go_on(self, seconds: float = BOUND_S) -> None:
+        """Wait until all is done although the fault is still there."""
+        quiet = self.observer.await_quiet(seconds, revive=False)
+        assert quiet is not None, "not all is done while the fault lasts"
+
+    def judge(self, *, heal: bool = True) -> list[Violation]:
         """Heal, wait until all is quiet, gather the evidence and check it."""
-        self.stack.heal()
-        recovery_s = self.observer.await_quiet(self.bound_s)
+        if heal:
+            self.stack.heal()
+        recovery_s = self.observer.await_quiet(self.bound_s, revive=heal)
         self.evidence = self.observer.evidence(recovery_s, self.bound_s)
         return checker.check(self.evidence)
+
+    def texts(self, name: str) -> list[str]:
+        """Return what its server added at a name, in order."""
+        return [each.text for each in self.observer.added() if each.name == name]
+
+    def applied_twice(self) -> list[Added]:
+        """Return what a name server added more than once."""
+        found = Counter(
+            added
+            for added in self.observer.added()
+            if added.name in self.workload.names
+        )
+        return [added for added, count in found.items() if count > 1]
 
     def keep(self, violations: list[Violation]) -> str:
         """Keep logs, history and evidence; return what to print about them."""

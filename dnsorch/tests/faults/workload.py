@@ -40,6 +40,7 @@ class Workload:
     history: list[Asked] = field(default_factory=list)
     slowest_s: float = 0.0
     written: dict[str, int] = field(default_factory=dict)
+    _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -54,6 +55,12 @@ class Workload:
             futures = [pool.submit(self._write, *each, count) for each in writers]
         for future in futures:
             future.result()
+
+    def advanced(self) -> bool:
+        """Say whether a client was answered since this was asked last."""
+        count = len(self.history)
+        before, self._seen = self._seen, count
+        return count > before
 
     def _writers(self) -> list[tuple[str, str, str]]:
         doors = ["rest"] * self.rest + ["kafka"] * self.kafka

@@ -26,7 +26,7 @@ with connection.cursor() as cursor:
     [
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),
-        ("idle_in_transaction_session_timeout", "1min"),
+        ("idle_in_transaction_session_timeout", "5s"),
     ],
 )
 def test_every_session_has_limits(stack: RealStack, limit: str, value: str) -> None:

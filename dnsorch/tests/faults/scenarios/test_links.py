@@ -1,0 +1,106 @@
+"""What networks do to messages, and name servers that stop: nothing acts twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import dns.message
+import dns.rcode
+import pytest
+
+from dnsorch.tests.e2e.harness import until
+from dnsorch.tests.faults.proxy import Fault, Rule, is_batch
+from dnsorch.tests.faults.scenarios.conftest import Run
+from dnsorch.tests.faults.stack import FaultStack
+from dnsorch.tests.services.harness import ZONE
+
+both = pytest.mark.parametrize("zone", ["bind", "powerdns"], indirect=True)
+#: Seconds for which a name server stands still: several time limits, two takeovers.
+STOPPED_S = 2.0
+
+
+def rcode(answer: bytes) -> str:
+    """Return the rcode of a DNS message over TCP."""
+    # Signed for the first sender: that one knows the request's MAC, we do not.
+    message = dns.message.from_wire(answer[2:], keyring=False)
+    return dns.rcode.to_text(message.rcode())
+
+
+@both
+@pytest.mark.parametrize("fault", [Fault.DROP_REPLY, Fault.CUT_REPLY])
+def test_the_answer_is_lost(
+    run: Run, stack: FaultStack, zone: str, fault: Fault
+) -> None:
+    with run(f"6 answer lost, {fault.name}", zone) as trial:
+        rule = stack.link(zone).add(Rule(fault, is_batch, times=1))
+        trial.write(3)
+        until(lambda: rule.met or None, "an UPDATE loses its answer")
+        trial.faults = rule.met
+        trial.write(2)
+    # The marker says that it was applied: no second message.
+    assert trial.evidence.batches[0].status == "applied"
+    assert trial.applied_twice() == []
+
+
+@both
+def test_a_message_arrives_after_a_takeover(
+    run: Run, stack: FaultStack, zone: str
+) -> None:
+    with run("7 delivered after a takeover", zone) as trial:
+        rule = stack.link(zone).add(Rule(Fault.HOLD, is_batch, times=1))
+        trial.write(3)
+        until(lambda: rule.met or None, "an UPDATE is held")
+        trial.faults = rule.met
+        trial.go_on()
+        before = trial.observer.added()
+        assert [rcode(answer) for answer in stack.link(zone).release()] == ["NXRRSET"]
+        assert trial.observer.added() == before
+    assert trial.evidence.batches[0].status == "not_applied"
+    assert trial.applied_twice() == []
+
+
+@both
+def test_a_message_arrives_twice(run: Run, stack: FaultStack, zone: str) -> None:
+    with run("8 delivered twice", zone) as trial:
+        proxy = stack.link(zone)
+        proxy.duplicates.clear()
+        rule = proxy.add(Rule(Fault.DUPLICATE, is_batch, times=3))
+        while rule.met < 3:
+            trial.write(1)
+            trial.go_on()
+        trial.faults = rule.met
+        assert [rcode(answer) for answer in proxy.duplicates] == ["NXRRSET"] * 3
+    assert trial.applied_twice() == []
+
+
+@both
+def test_the_name_server_stands_still(run: Run, stack: FaultStack, zone: str) -> None:
+    pid = stack.pid("bind" if zone == ZONE else "powerdns")
+    with run("9 name server stopped", zone) as trial:
+        trial.write(1)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            trial.faults = 1
+            trial.write(3)
+            # What it has in its sockets it will apply, long after we gave up.
+            until(
+                lambda: stack.silences(zone) > 1 or None,
+                "messages went unanswered",
+            )
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        trial.write(1)
+    assert trial.applied_twice() == []
+
+
+def test_the_network_is_slow_and_breaks(run: Run, stack: FaultStack) -> None:
+    with run("every link slow, then cut", ZONE, stack.powerdns_zone) as trial:
+        links = list(stack.proxies.values())
+        for proxy in links:
+            proxy.add(Rule(Fault.DELAY, seconds=0.01))
+        trial.write(3)
+        cut = sum(proxy.cut() for proxy in links)
+        trial.write(3)
+        trial.faults = len(links) + cut
+    assert trial.applied_twice() == []
