@@ -66,7 +66,7 @@ class Admin:
         """Keep the whole page as a picture, light and dark."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         for scheme in ("dark", "light"):
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            self.page.emulate_media(color_scheme=scheme)
             path = SCREENSHOTS / f"{name}-{scheme}.png"
             self.page.screenshot(path=path, full_page=True, animations="disabled")
 
