@@ -102,6 +102,8 @@ def read(message: Message) -> Request:
         InvalidMessage: the message is poison; the subclass says why.
     """
     value = message.value
+    if not message.headers_readable:
+        raise InvalidHeader("the name of a header is not UTF-8")
     if value is None:
         raise EmptyMessage("the message is a tombstone (null value)")
     if len(value) > MAX_OCTETS:
@@ -113,7 +115,8 @@ def read(message: Message) -> Request:
     if content_type.startswith(_STRUCTURED):
         if content_type not in (_STRUCTURED, f"{_STRUCTURED}+json"):
             raise UnsupportedCloudEvent(
-                f"the content type is {content_type}; expected {_STRUCTURED}+json"
+                f"the content type is {content_type[:64]}; "
+                f"expected {_STRUCTURED}+json"
             )
         return _structured(_object(payload.parse(value)))
     if binary:
@@ -171,7 +174,7 @@ def _check_required(attributes: dict[str, Any]) -> None:
             )
     if attributes["specversion"] != "1.0":
         raise UnsupportedCloudEvent(
-            f"specversion is {attributes['specversion']!r}; expected '1.0'"
+            f"specversion is {attributes['specversion'][:64]!r}; expected '1.0'"
         )
 
 
@@ -180,7 +183,8 @@ def _request(event: CloudEvent) -> Request:
     member = _MEMBERS.get(attributes["type"])
     if member is None:
         raise UnknownType(
-            f"the type is {attributes['type']!r}; expected {' or '.join(_MEMBERS)}"
+            f"the type is {attributes['type'][:64]!r}; "
+            f"expected {' or '.join(_MEMBERS)}"
         )
     traceparent = attributes.get("traceparent")
     return Request(

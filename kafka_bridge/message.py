@@ -22,6 +22,8 @@ class Message:
     """What a topic holds at one offset, untouched.
 
     ``timestamp`` is in milliseconds since the epoch, -1 if the broker gave none.
+    ``headers`` are empty and not ``headers_readable`` where the name of one of them is
+    not UTF-8: the client library gives none of them then.
     """
 
     partition: Partition
@@ -30,6 +32,7 @@ class Message:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    headers_readable: bool = True
 
     def header(self, name: str) -> bytes | None:
         """Return the last header called ``name`` in any case, or None.
@@ -49,7 +52,11 @@ def from_kafka(message: KafkaMessage) -> Message:
     topic, partition = message.topic(), message.partition()
     offset = message.offset()
     assert topic is not None and partition is not None and offset is not None
-    headers = message.headers() or []
+    try:
+        headers, readable = message.headers() or [], True
+    except (SystemError, UnicodeDecodeError):
+        # What the library raises for a name that is not UTF-8: Kafka allows it.
+        headers, readable = [], False
     pairs = headers.items() if isinstance(headers, dict) else headers
     return Message(
         partition=Partition(topic, partition),
@@ -61,4 +68,5 @@ def from_kafka(message: KafkaMessage) -> Message:
             (name, value.encode() if isinstance(value, str) else value)
             for name, value in pairs
         ),
+        headers_readable=readable,
     )

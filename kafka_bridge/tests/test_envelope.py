@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Any
 
 import pytest
+from confluent_kafka import Message as ConsumedMessage
 
 from kafka_bridge import envelope
 from kafka_bridge.exceptions import InvalidMessage
+from kafka_bridge.message import from_kafka
 from kafka_bridge.tests.support import changeset, message
 
 CHANGESET = changeset("www")
@@ -301,3 +304,44 @@ def test_poison(value: bytes | None, headers: Any, code: str, detail: str) -> No
 def test_the_deepest_request_that_is_taken() -> None:
     value = b'{"changes":' + b"[" * 63 + b"]" * 63 + b"}"
     assert json.loads(envelope.item(message(value)))["changeset"] == json.loads(value)
+
+
+class Unreadable(ConsumedMessage):
+    """A message with a header whose name is not UTF-8, as the library gives it."""
+
+    def headers(self) -> Any:
+        """Raise what confluent-kafka's Message raises then."""
+        raise SystemError("returned a result with an exception set")
+
+
+def test_a_header_whose_name_is_not_utf_8_is_poison_and_no_crash() -> None:
+    given = Unreadable(topic="t", partition=0, offset=7, value=dumps(RECORD))
+    read = from_kafka(given)
+    assert (read.headers, read.value) == ((), dumps(RECORD))
+    with pytest.raises(InvalidMessage) as caught:
+        envelope.item(read)
+    assert caught.value.code == "invalid_header"
+    # It has a key all the same, by which it can be put back.
+    assert envelope.idempotency_key(read).startswith("kafka:")
+
+
+@pytest.mark.parametrize(
+    ("value", "headers"),
+    [
+        (dumps(event(type="x" * 500_000)), STRUCTURED),
+        (dumps(event(specversion="9" * 500_000)), STRUCTURED),
+        (dumps(event()), (("content-type", b"application/cloudevents" + b"x" * 9999),)),
+        (b'{"%s":1}' % (b"x" * 500_000), ()),
+        (b'{"changes":[{"%s":1}]}' % (b"x" * 500_000), ()),
+    ],
+)
+def test_what_is_said_of_poison_is_short(value: bytes, headers: Any) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        envelope.item(message(value, headers=headers))
+    assert len(caught.value.detail) < 300
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\xff" * 70_000])
+def test_any_key_will_do(key: bytes | None) -> None:
+    sent = dataclasses.replace(message(dumps(RECORD)), key=key)
+    assert json.loads(envelope.item(sent))["record"] == RECORD
