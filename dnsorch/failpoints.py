@@ -36,6 +36,7 @@ PLACES = (
     "after_wal",  # the batch row is committed, its message not sent
     "before_send",  # the message is about to be signed and sent
     "after_send",  # the server has answered, nothing is written
+    "after_probe",  # the server holds all of it, nothing is written
     "before_commit",  # what became of the batch is written and not committed
     "after_takeover",  # the marker is taken, the past not decided
     "after_produce",  # Kafka has confirmed outcomes, they are not marked
