@@ -37,6 +37,7 @@ PLACES = (
     "before_send",  # the message is about to be signed and sent
     "after_sign",  # it is signed, for as long as the lease lasts
     "after_send",  # the server has answered, nothing is written
+    "after_probe",  # the server holds all of it, nothing is written
     "before_commit",  # what became of the batch is written and not committed
     "after_takeover",  # the marker is taken, the past not decided
     "after_produce",  # Kafka has confirmed outcomes, they are not marked

@@ -244,10 +244,12 @@ CELERY_BROKER_URL = env_secret(
 )
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
+        # What a client waits for at most when the broker says nothing: a hint.
+        "socket_timeout": 1,
+        "socket_connect_timeout": 1,
         "socket_keepalive": True,
-        "health_check_interval": 25,
+        # A worker misses a dead connection for twice as long and some more.
+        "health_check_interval": 5,
         "visibility_timeout": 300,
         "unacked_restore_throttle": 1,
         "global_keyprefix": "dnsorch:",

@@ -315,6 +315,7 @@ def _conclude(
     """
     images, superseded = queue.message(parcels)
     missing = _missing(run, images)
+    failpoints.hit("after_probe")
     if not missing:
         results.applied(run, batch, parcels, superseded, rcode)
         return

@@ -32,6 +32,9 @@ logger = structlog.get_logger(__name__)
 
 # A lane that was woken and has not moved is woken again after so many seconds.
 WAKE_AGAIN_S = 3.0
+# One that waits in every sweep for so long is woken in vain: the broker takes hints and
+# no worker hears them. A worker may need a minute to find that its connection is dead.
+UNHEARD_AFTER_S = 6.0
 MAX_OVERDUE = 500
 
 
@@ -43,9 +46,13 @@ class DeadlineExceeded(DnsorchError):
 
 @dataclass
 class Sweeper:
-    """One process's sweep; remembers only when it last woke a lane."""
+    """One process's sweep; remembers when it last woke a lane, and who waits.
+
+    ``waiting`` is since when each lane was found in every sweep.
+    """
 
     woken: dict[tuple[str, int], tuple[float, object]] = field(default_factory=dict)
+    waiting: dict[tuple[str, int], tuple[float, object]] = field(default_factory=dict)
 
     def once(self) -> int:
         """Wake or do all that is due; return how many lanes that were."""
@@ -53,33 +60,41 @@ class Sweeper:
             return 0
         found = 0
         now = clock.now()
+        waited, self.waiting = self.waiting, {}
         for zone_id in lanes_to_drain():
-            found += self._see_to(wake.DELIVER, zone_id, deliver)
+            found += self._see_to(waited, wake.DELIVER, zone_id, deliver)
         for zone_id, since in checks_due():
-            found += self._see_to(wake.VERIFY, zone_id, verification.check, since)
+            check = verification.check
+            found += self._see_to(waited, wake.VERIFY, zone_id, check, since)
         for zone_id, since in reconcile.due():
-            found += self._see_to(wake.RECONCILE, zone_id, reconcile.run_due, since)
+            compare = reconcile.run_due
+            found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
         found += expire_overdue()
         logger.debug("swept", found=found, at=str(now))
         return found
 
     def _see_to(
         self,
+        waited: dict[tuple[str, int], tuple[float, object]],
         task: str,
         zone_id: int,
         do: Callable[[int], object],
         since: datetime | None = None,
     ) -> int:
-        """Publish a wake-up, or do the work here if the broker does not take it.
+        """Publish a wake-up, or do the work here if nobody takes it.
 
         ``since`` is when the work was due: another moment is other work.
         """
         key, now = (task, zone_id), time.monotonic()
+        first, same = waited.get(key, (now, since))
+        first = first if same == since else now
+        self.waiting[key] = first, since
+        unheard = now - first >= UNHEARD_AFTER_S
         last, due = self.woken.get(key, (-WAKE_AGAIN_S, None))
-        if due == since and now - last < WAKE_AGAIN_S:
+        if due == since and now - last < WAKE_AGAIN_S and not unheard:
             return 0
         self.woken[key] = now, since
-        if not wake.publish(task, zone_id):
+        if unheard or not wake.publish(task, zone_id):
             del self.woken[key]
             try:
                 do(zone_id)

@@ -21,9 +21,11 @@ logger = structlog.get_logger(__name__)
 DELIVER = "dns_records.deliver"
 VERIFY = "dns_records.verify"
 RECONCILE = "dns_records.reconcile"
-# After a failure nothing is published for so long: the sweep is there.
-PAUSE_S = 5.0
+# After a failure nothing is published for so long: the sweep is there. A broker that
+# takes connections and says nothing costs whoever tries it a timeout.
+PAUSE_S = 15.0
 
+# 0: the broker took the last one.
 _paused_until = 0.0
 
 
@@ -43,10 +45,14 @@ def publish(task: str, zone_id: int) -> bool:
     global _paused_until
     if time.monotonic() < _paused_until:
         return False
+    if _paused_until:
+        # One finds out whether the broker is back; the others do not wait for it.
+        _paused_until = time.monotonic() + PAUSE_S
     try:
         current_app.send_task(task, args=[zone_id], retry=False)
     except (KombuError, OSError) as error:
         _paused_until = time.monotonic() + PAUSE_S
         logger.warning("wake-up not published", task=task, error=type(error).__name__)
         return False
+    _paused_until = 0.0
     return True

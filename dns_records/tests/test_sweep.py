@@ -98,7 +98,27 @@ def test_what_does_not_move_is_woken_again_and_not_too_often(
         found.append(sweeper.once())
         seconds.now += 1.0
     assert found == [1, 0, 0, 1, 0, 0, 1, 0]
-    assert broker.sent == [(wake.DELIVER, zone.pk)] * 3
+    assert broker.sent == [(wake.DELIVER, zone.pk)] * 2
+
+
+@pytest.mark.django_db
+def test_what_nobody_hears_is_done_here(
+    zone: Zone, broker: Broker, seconds: Seconds
+) -> None:
+    """The broker takes every hint, and no worker is there."""
+    sweeper = Sweeper()
+    request = add("www", "192.0.2.1")
+    while seconds.now < 86_400.0 + sweep.UNHEARD_AFTER_S:
+        sweeper.once()
+        assert states([request]) == ["queued"]
+        seconds.now += 1.0
+    assert sweeper.once() == 1
+    assert states([request]) == ["completed"]
+    assert sweeper.once() == 0
+    # Another one has its time again.
+    later = add("ftp", "192.0.2.1")
+    assert sweeper.once() == 1
+    assert states([later]) == ["queued"]
 
 
 @pytest.mark.django_db

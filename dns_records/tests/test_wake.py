@@ -61,6 +61,24 @@ def test_a_broker_that_is_down_is_left_alone_for_a_while(
     assert broker.sent == [(wake.DELIVER, 7)]
 
 
+def test_one_finds_out_whether_the_broker_is_back(
+    broker: Broker, seconds: Seconds
+) -> None:
+    """The others do not wait for a broker that says nothing until the timeout."""
+    broker.go_down()
+    assert wake.publish(wake.DELIVER, 7) is False
+    seconds.now += wake.PAUSE_S
+    others: list[bool] = []
+
+    def hang(name: str, **options: object) -> None:
+        others.append(wake.publish(wake.DELIVER, 8))
+        raise TimeoutError
+
+    broker.send_task = hang  # type: ignore[method-assign, assignment]
+    assert wake.publish(wake.DELIVER, 7) is False
+    assert others == [False]
+
+
 def test_a_mistake_of_ours_is_not_taken_for_a_broker_that_is_down(
     broker: Broker,
 ) -> None:

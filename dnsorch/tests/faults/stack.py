@@ -189,9 +189,18 @@ class FaultStack(RealStack):
         if name in ("bind", "bind-secondary", "powerdns", "kafka"):
             os.kill(self.pid(name), signal.SIGKILL)
         elif name == "postgresql":
-            self._tell("down", name)
+            self.quit(name)
         else:
             super().kill(name)
+
+    def quit(self, service: str) -> None:
+        """End a service by SIGQUIT, and wait until it has ended.
+
+        PostgreSQL takes it as a crash, but takes its children along.
+        """
+        process = psutil.Process(self.pid(service))
+        process.send_signal(signal.SIGQUIT)
+        process.wait(10)
 
     def start(self, name: str) -> None:
         """Start a process or a service again."""

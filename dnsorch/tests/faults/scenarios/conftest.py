@@ -18,8 +18,9 @@ from dnsorch.tests.services.harness import ZONE
 
 HERE = Path(__file__).parent
 SEED = int(os.environ.get("DNSORCH_TEST_SEED") or random.randrange(10**6))
-# Where the real services are not wanted, these tests do not exist.
+# Where the real services are not wanted, these tests do not exist; the soak is by hand.
 collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
+collect_ignore = [] if "DNSORCH_TEST_SOAK_MINUTES" in os.environ else ["test_soak.py"]
 _table = Table()
 
 Run = Callable[..., AbstractContextManager[Trial]]

@@ -61,7 +61,7 @@ def test_without_the_idempotency_row(stack: FaultStack, seed: int) -> None:
 
 def test_without_guarded_results(stack: FaultStack, seed: int) -> None:
     trial = Trial(stack, "without guarded results", [ZONE], seed, **ONE)
-    (fired,) = trial.arm("after_send=stop", "no_guarded_results")
+    (fired,) = trial.arm("after_probe=stop", "no_guarded_results")
     trial.write(1)
     zombie = stack.await_stopped(fired)
     trial.write(1)
@@ -81,7 +81,7 @@ def test_with_every_guard_nothing_is_found(run: Run, stack: FaultStack) -> None:
             stack.kill("api")
             stack.start("api")
             writing.result()
-        for place in ("before_send=stop", "after_send=stop"):
+        for place in ("before_send=stop", "after_probe=stop"):
             (fired,) = trial.arm(place)
             trial.write(1)
             zombie = stack.await_stopped(fired)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,11 +19,12 @@ _HINTS = """
 import random
 from dnsorch.celery import app
 from dns_records.models import Zone
-zones = list(Zone.objects.values_list("pk", flat=True)) * {times}
-random.Random({seed}).shuffle(zones)
-for zone in zones:
-    app.send_task("dns_records.deliver", args=[zone])
-print(json.dumps(len(zones)))
+tasks = ["dns_records.deliver", "dns_records.verify"] * ({times} // 2)
+random.Random({seed}).shuffle(tasks)
+zone = Zone.objects.get(name="example.test.")
+for task in tasks:
+    app.send_task(task, args=[zone.pk])
+print(json.dumps(len(tasks)))
 """
 
 
@@ -56,7 +55,8 @@ def test_redis_is_away(run: Run, stack: FaultStack, fault: Fault) -> None:
         # The sweep alone delivers; clients notice nothing.
         trial.go_on()
     assert {asked.statuses for asked in trial.evidence.asked} == {(202,), ()}
-    assert trial.workload.slowest_s < 2
+    # Whoever finds out waits for a few timeouts of a second, the others not at all.
+    assert trial.workload.slowest_s < 8
     assert trial.applied_twice() == []
 
 
@@ -75,8 +75,7 @@ def test_redis_forgets_everything(run: Run, stack: FaultStack) -> None:
 
 
 def test_hints_come_a_hundred_times(run: Run, stack: FaultStack, seed: int) -> None:
-    zones = (ZONE, stack.powerdns_zone)
-    with run("17 hints doubled", *zones) as trial:
+    with run("17 hints doubled", ZONE) as trial:
         hints = _HINTS.format(times=100, seed=seed)
         with ThreadPoolExecutor(1) as pool:
             shuffled = pool.submit(stack.shell, hints)
@@ -121,7 +120,8 @@ def test_postgresql_is_killed(run: Run, stack: FaultStack) -> None:
         trial.write(1)
         with ThreadPoolExecutor(1) as pool:
             writing = pool.submit(trial.write, 4)
-            os.kill(stack.pid("postgresql"), signal.SIGKILL)
+            # At once and without a checkpoint: what starts then recovers from its WAL.
+            stack.kill("postgresql")
             stack.start("postgresql")
             writing.result()
         trial.faults = 1

@@ -55,7 +55,9 @@ def test_killed_twice(run: Run, zone: str, place: str, name: str) -> None:
 
 
 @both
-@pytest.mark.parametrize("place", ["after_wal", "before_send", "after_send"])
+@pytest.mark.parametrize(
+    "place", ["after_wal", "before_send", "after_send", "after_probe"]
+)
 def test_paused_past_the_lease(
     run: Run, stack: FaultStack, zone: str, place: str
 ) -> None:
