@@ -75,6 +75,8 @@ class Report:
     answers: Mapping[Question, Answer | None]
     error: str | None
     hidden: frozenset[Question] = frozenset()
+    #: What traces tell: the rcode of each answer that came.
+    rcodes: Mapping[Question, str] = field(default_factory=dict, compare=False)
 
 
 class _NotAnswered(Exception):
@@ -93,6 +95,7 @@ class _Findings:
     answers: dict[Question, Answer | None] = field(default_factory=dict)
     hidden: set[Question] = field(default_factory=set)
     error: str | None = None
+    rcodes: dict[Question, str] = field(default_factory=dict)
 
     def fail(self, why: str) -> None:
         """Keep the first error."""
@@ -130,6 +133,7 @@ def ask(
         answers=findings.answers,
         error=findings.error,
         hidden=frozenset(findings.hidden),
+        rcodes=findings.rcodes,
     )
 
 
@@ -196,6 +200,8 @@ def _ask_window(
 
 
 def _take(wire: bytes, zone: str, question: Question, findings: _Findings) -> None:
+    if len(wire) >= 4:  # without EDNS it is all there (RFC 1035 section 4.1.1)
+        findings.rcodes[question] = dns.rcode.to_text(dns.rcode.Rcode(wire[3] & 15))
     try:
         rrset = _served(wire, zone, question)
     except _NotAnswered as error:

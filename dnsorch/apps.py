@@ -10,5 +10,8 @@ class DnsorchConfig(AppConfig):
     label = "dnsorch"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Prepare what has to be there first, and register the system checks."""
+        from dnsorch import metrics
+
+        metrics.prepare()
         from dnsorch import api_versions  # noqa: F401

@@ -15,16 +15,14 @@ from threading import Lock, Thread
 
 import structlog
 from celery import current_app
-from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
-from prometheus_client.exposition import choose_encoder
 
+from dnsorch import metrics as shared_metrics
 from dnsorch import state_metrics
 
 log = structlog.get_logger(__name__)
@@ -155,15 +153,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with the metrics, in the format that the scraper accepts.
 
-    With ``PROMETHEUS_MULTIPROC_DIR`` set they are those of all processes of a host.
-    What the database says is beside them, once.
+    What the database says is beside what the processes have counted, once.
     """
-    registry = REGISTRY
-    if getattr(settings, "PROMETHEUS_MULTIPROC_DIR", ""):
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    page = encode(state_metrics.beside(registry))
+    source = state_metrics.beside(shared_metrics.registry())
+    page, content_type = shared_metrics.page(source, request.headers.get("Accept", ""))
     return HttpResponse(page, content_type=content_type)
 
 

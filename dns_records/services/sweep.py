@@ -16,7 +16,7 @@ from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import delivery, queue, verification, wake, withdrawal
-from dnsorch import clock
+from dnsorch import clock, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.status import Status
@@ -71,7 +71,8 @@ class Sweeper:
         if not wake.publish(task, zone_id):
             del self.woken[key]
             try:
-                do(zone_id)
+                with tracing.span(f"sweep {task}", parent=""):
+                    do(zone_id)
             except Exception:  # one zone's trouble is not the others'
                 logger.exception("sweep failed", task=task, zone_id=zone_id)
         return 1

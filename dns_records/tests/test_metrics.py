@@ -39,7 +39,9 @@ def page() -> dict[tuple[str, str], float]:
     return {
         (name.removeprefix("dnsorch_"), labels): float(value)
         for name, labels, value in SAMPLE.findall(text)
-        if name.removeprefix("dnsorch_").startswith(wanted) and float(value)
+        if name.removeprefix("dnsorch_").startswith(wanted)
+        and not name.endswith("_total")
+        and float(value)
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from django.db import transaction
 
+from dnsorch import tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.services import idempotency, lifecycle
@@ -49,11 +50,18 @@ def run(
     """
     key = origin.idempotency_key
     digest = idempotency.fingerprint(operation) if key else ""
-    answer = idempotency.replay(origin.requester, key, digest)
-    if answer is None:
-        answer = _run_once(origin, digest, perform, doorway)
-    if answer.replayed:
-        idempotency.note_replay(answer)
+    about = {"dnsorch.action": origin.action, "dnsorch.source": origin.source}
+    with tracing.span(
+        "request.accept", parent=origin.traceparent or None, attributes=about
+    ) as span:
+        answer = idempotency.replay(origin.requester, key, digest)
+        if answer is None:
+            answer = _run_once(origin, digest, perform, doorway)
+        if answer.replayed:
+            idempotency.note_replay(answer)
+        span.set_attribute("dnsorch.request_id", str(answer.request_id or ""))
+        span.set_attribute("dnsorch.status", answer.status)
+        span.set_attribute("dnsorch.replayed", answer.replayed)
     return answer
 
 

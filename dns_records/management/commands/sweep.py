@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 
 from dns_records.services.sweep import Sweeper
+from dnsorch import probes
 
 logger = structlog.get_logger(__name__)
 
@@ -44,11 +45,22 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        while not stop.is_set():
-            try:
-                sweeper.once()
-            except Exception:
-                # The next sweep is a second away, and nothing else would find it.
-                logger.exception("sweep failed")
-            close_old_connections()
-            stop.wait(options["interval"])
+        # Without a broker one sweep does all that is due itself.
+        heartbeat = probes.Heartbeat("sweep", patience_s=900.0)
+        with probes.serving(heartbeat, settings.DNSORCH_METRICS_PORT):
+            while not stop.is_set():
+                heartbeat.beat(ready=_sweep(sweeper))
+                stop.wait(options["interval"])
+
+
+def _sweep(sweeper: Sweeper) -> bool:
+    """Sweep once; say whether that went well."""
+    try:
+        sweeper.once()
+    except Exception:
+        # The next sweep is a second away, and nothing else would find it.
+        logger.exception("sweep failed")
+        return False
+    finally:
+        close_old_connections()
+    return True

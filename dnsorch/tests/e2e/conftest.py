@@ -29,8 +29,13 @@ def stack(shared: Stack) -> Stack:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start the stack once."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    """Start the stack once, with traces that come at once."""
+    directory = tmp_path_factory.mktemp("stack")
+    traced = {
+        "DNSORCH_TRACE_FILE": str(directory / "traces.jsonl"),
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
+    stack = Stack(directory, extra=traced)
     try:
         stack.up()
         yield stack

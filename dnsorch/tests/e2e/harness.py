@@ -107,6 +107,7 @@ class Stack:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     since: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     def up(self) -> None:
         """Start everything and wait until both doors are open."""
@@ -133,7 +134,7 @@ class Stack:
 
     def variables(self) -> dict[str, str]:
         """Return the environment of its processes."""
-        return variables(self.directory)
+        return {**variables(self.directory), **self.extra}
 
     def down(self) -> None:
         """Kill everything: how a stack stops in an orderly way is tested elsewhere."""
