@@ -51,7 +51,10 @@ def update(zone: Zone, batch: Batch, parcels: Sequence[Parcel]) -> Iterator[Sent
         "dnsorch.backend": zone.backend.name,
         "dnsorch.batch": f"{batch.epoch}.{batch.number}",
     }
-    more: dict[str, str | int] = {"dnsorch.requests": len(parcels), "dnsorch.octets": batch.octets or 0}
+    more: dict[str, str | int] = {
+        "dnsorch.requests": len(parcels),
+        "dnsorch.octets": batch.octets or 0,
+    }
     with tracing.span("dns.update", kind=SpanKind.CLIENT, attributes=about | more) as s:
         try:
             yield sent

@@ -45,12 +45,17 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        # Without a broker one sweep does all that is due itself.
-        heartbeat = probes.Heartbeat("sweep", patience_s=900.0)
-        with probes.serving(heartbeat, settings.DNSORCH_METRICS_PORT):
-            while not stop.is_set():
-                heartbeat.beat(ready=_sweep(sweeper))
-                stop.wait(options["interval"])
+        loop(sweeper, stop, options["interval"])
+
+
+def loop(sweeper: Sweeper, stop: threading.Event, interval_s: float) -> None:
+    """Sweep until ``stop`` is set, and answer probes meanwhile."""
+    # Without a broker one sweep does all that is due itself.
+    heartbeat = probes.Heartbeat("sweep", patience_s=900.0)
+    with probes.serving(heartbeat, settings.DNSORCH_METRICS_PORT):
+        while not stop.is_set():
+            heartbeat.beat(ready=_sweep(sweeper))
+            stop.wait(interval_s)
 
 
 def _sweep(sweeper: Sweeper) -> bool:

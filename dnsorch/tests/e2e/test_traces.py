@@ -66,8 +66,9 @@ def test_one_trace_from_the_post_to_the_answer_and_the_outcome(stack: Stack) -> 
     request_id = answer.json()["request_id"]
     found = traced(stack, trace)
 
-    server = spans.one(found, "POST api/v1/dns-records/$")
-    assert (server.parent, server.kind) == (PARENT_SPAN, "SERVER")
+    (server,) = (span for span in found if span.kind == "SERVER")
+    assert server.name.startswith("POST api/v1/")
+    assert server.parent == PARENT_SPAN
     assert server.attributes["http.response.status_code"] == 202
     about = {
         each: spans.one(found, each) for each in ("request.accept", "request.update")
