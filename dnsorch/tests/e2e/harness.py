@@ -108,6 +108,8 @@ class Stack:
     about: dict[str, Any] = field(default_factory=dict)
     since: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    # Variables of one process alone, by its name.
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def up(self) -> None:
         """Start everything and wait until both doors are open."""
@@ -147,7 +149,7 @@ class Stack:
             self.running[name] = subprocess.Popen(
                 ["/bin/sh", "-c", self.commands[name]],
                 cwd=ROOT,
-                env=self.env,
+                env={**self.env, **self.own.get(name, {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
