@@ -45,17 +45,18 @@ class Heard:
 @contextmanager
 def update(zone: Zone, batch: Batch, parcels: Sequence[Parcel]) -> Iterator[Sent]:
     """Tell of an UPDATE that the block sends; the block sets its rcode."""
-    sent, started = Sent(), tracing.now()
     about: dict[str, str | int] = {
         "dns.zone": zone.name,
         "dnsorch.backend": zone.backend.name,
         "dnsorch.batch": f"{batch.epoch}.{batch.number}",
-    }
-    more: dict[str, str | int] = {
         "dnsorch.requests": len(parcels),
-        "dnsorch.octets": batch.octets or 0,
     }
-    with tracing.span("dns.update", kind=SpanKind.CLIENT, attributes=about | more) as s:
+    parents: Mapping[UUID, str] = {}
+    if tracing.enabled():
+        # Read before the message is out: nothing may go wrong between it and its row.
+        parents = tracker.traceparents(parcel.request_id for parcel in parcels)
+    sent, started = Sent(), tracing.now()
+    with tracing.span("dns.update", kind=SpanKind.CLIENT) as span:
         try:
             yield sent
             sent.outcome = ANSWERED
@@ -64,18 +65,15 @@ def update(zone: Zone, batch: Batch, parcels: Sequence[Parcel]) -> Iterator[Sent
             raise
         finally:
             ended = tracing.now()
-            about |= {"dns.rcode": sent.rcode, "dnsorch.outcome": sent.outcome}
-            s.set_attributes(about)
-            metrics.UPDATE_SECONDS.labels(zone.backend.name, sent.outcome).observe(
-                (ended - started) / 1e9
-            )
+            seconds = metrics.UPDATE_SECONDS.labels(zone.backend.name, sent.outcome)
+            seconds.observe((ended - started) / 1e9)
             metrics.UPDATE_REQUESTS.labels(zone.backend.name).observe(len(parcels))
-            if tracing.enabled():
-                ids = [parcel.request_id for parcel in parcels]
-                for request_id, parent in tracker.traceparents(ids).items():
-                    own = about | {"dnsorch.request_id": str(request_id)}
-                    failed = "" if sent.outcome == ANSWERED else sent.outcome
-                    _tell("request.update", parent, own, started, ended, failed)
+            about |= {"dns.rcode": sent.rcode, "dnsorch.outcome": sent.outcome}
+            span.set_attributes(about)
+            failed = "" if sent.outcome == ANSWERED else sent.outcome
+            for request_id, parent in parents.items():
+                own = about | {"dnsorch.request_id": str(request_id)}
+                _tell("request.update", parent, own, started, ended, failed)
 
 
 def applied(zone: Zone, requests: Iterable[Request]) -> None:

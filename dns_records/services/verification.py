@@ -175,7 +175,7 @@ def _tell(zone: Zone, heard: Sequence[Heard], written: Written) -> None:
         observations.seen(address, now_shown)
     # One change of each request: they were all applied by one UPDATE.
     first = {change.request_id: change for change in reversed(changes)}
-    observations.verified(zone, [first[key] for key in written.done])
+    observations.verified(zone, [first[key] for key in written.done if key in first])
 
 
 def _remember_serial(zone: Zone, reports: Sequence[Report]) -> None:
