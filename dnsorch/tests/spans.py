@@ -30,9 +30,15 @@ class Seen:
     text: str
 
     @property
-    def traceparent(self) -> str:
-        """How it refers to itself."""
-        return f"00-{self.trace}-{self.id}-01"
+    def reference(self) -> str:
+        """How a traceparent refers to it, before the flags."""
+        return f"00-{self.trace}-{self.id}"
+
+
+def referred(traceparent: str | bytes) -> str:
+    """Return what a traceparent refers to, without its flags."""
+    text = traceparent.decode() if isinstance(traceparent, bytes) else traceparent
+    return text.rpartition("-")[0]
 
 
 def read(path: Path) -> list[Seen]:
