@@ -6,6 +6,7 @@
 #
 # DNSORCH_WORKER_CONCURRENCY (4) is how many lanes it drains at once, each in a process
 # of its own with one database connection; CELERY_LOG_LEVEL (INFO) is Celery's own.
+# DNSORCH_METRICS_PORT serves /metrics, /livez and /readyz.
 # SIGTERM lets the tasks under way end (at most CELERY_TASK_TIME_LIMIT, 90 seconds).
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +16,11 @@ command=${1:-worker}
 [ $# -eq 0 ] || shift
 case $command in
     worker)
+        # Its processes count together. For them alone: a probe would leave files there.
+        PROMETHEUS_MULTIPROC_DIR=${PROMETHEUS_MULTIPROC_DIR:-/tmp/dnsorch-worker-metrics}
+        export PROMETHEUS_MULTIPROC_DIR
+        mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
+        rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db
         # Workers need not know of each other: the database has the leases.
         exec celery -A dnsorch --quiet worker --hostname "$name" \
             --concurrency "${DNSORCH_WORKER_CONCURRENCY:-4}" \

@@ -20,11 +20,18 @@ serve() {
         python manage.py migrate_locked
     fi
     # One process: more threads wait for the database, more pods use more processors.
-    # Its metrics are then those of the pod. Each thread keeps one database connection.
+    # Each thread keeps one database connection.
     export GRANIAN_HOST="${GRANIAN_HOST:-0.0.0.0}"
     export GRANIAN_PORT="${GRANIAN_PORT:-8000}"
     export GRANIAN_WORKERS="${GRANIAN_WORKERS:-1}"
     export GRANIAN_BLOCKING_THREADS="${GRANIAN_BLOCKING_THREADS:-8}"
+    # Several count together: whichever answers the scraper tells what all have counted.
+    if [ "$GRANIAN_WORKERS" -gt 1 ]; then
+        PROMETHEUS_MULTIPROC_DIR=${PROMETHEUS_MULTIPROC_DIR:-/tmp/dnsorch-api-metrics}
+        export PROMETHEUS_MULTIPROC_DIR
+        mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
+        rm -f "$PROMETHEUS_MULTIPROC_DIR"/*.db
+    fi
     export GRANIAN_LOG_LEVEL="${GRANIAN_LOG_LEVEL:-error}"
     # Requests under way at SIGTERM get this long, in seconds.
     export GRANIAN_WORKERS_KILL_TIMEOUT="${GRANIAN_WORKERS_KILL_TIMEOUT:-25}"

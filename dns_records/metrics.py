@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.db.models import Count, Min
+from prometheus_client import Histogram
 from prometheus_client.core import Metric
 
-from dns_records.models import Backend, Change, ChangeStatus, LaneState
+from dns_records.models import Backend, Change, ChangeStatus, Lane, LaneState
 from dnsorch import clock
+from dnsorch.metrics import STEP_BUCKETS
 from dnsorch.state_metrics import Gauge
 
 LANES_WAITING: Final = Gauge(
@@ -23,10 +25,45 @@ LANES_OLDEST: Final = Gauge(
     "How long the oldest change that is not applied yet has waited.",
     ("backend",),
 )
+LANES_DIRTY: Final = Gauge(
+    "dnsorch_lanes_dirty",
+    "Zones of which somebody said that they have work and that nobody took up yet.",
+    ("backend",),
+)
 LEFT_ALONE: Final = Gauge(
     "dnsorch_backend_left_alone",
     "1 while the backend's zones wait because it was silent, else 0.",
     ("backend",),
+)
+UPDATE_SECONDS: Final = Histogram(
+    "dnsorch_update_seconds",
+    "How long one UPDATE took to its answer, by how it ended.",
+    ["backend", "outcome"],
+    buckets=STEP_BUCKETS,
+)
+UPDATE_REQUESTS: Final = Histogram(
+    "dnsorch_update_requests",
+    "Requests in one UPDATE.",
+    ["backend"],
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)
+APPLIED_SECONDS: Final = Histogram(
+    "dnsorch_request_applied_seconds",
+    "From the arrival of a request until its UPDATE was applied.",
+    ["backend"],
+    buckets=STEP_BUCKETS,
+)
+VERIFIED_SECONDS: Final = Histogram(
+    "dnsorch_request_verified_seconds",
+    "From then on until every name server of the policy was found to show it.",
+    ["backend"],
+    buckets=STEP_BUCKETS,
+)
+LAG_SECONDS: Final = Histogram(
+    "dnsorch_nameserver_lag_seconds",
+    "From the UPDATE of a change until this name server was found to show it.",
+    ["nameserver"],
+    buckets=STEP_BUCKETS,
 )
 
 
@@ -48,4 +85,9 @@ def read() -> Iterator[Metric]:
         ages[name] = max(ages[name], (now - oldest).total_seconds())
     yield LANES_WAITING.family(counts.items())
     yield LANES_OLDEST.family(((name,), age) for name, age in ages.items())
+    dirty = {name: 0 for name, _ in backends}
+    lanes = Lane.objects.filter(dirty=True).order_by()
+    counted = lanes.values_list("zone__backend__name").annotate(count=Count("pk"))
+    dirty.update(dict(counted))
+    yield LANES_DIRTY.family(((name,), count) for name, count in dirty.items())
     yield LEFT_ALONE.family(((name,), until is not None) for name, until in backends)

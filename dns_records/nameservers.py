@@ -79,6 +79,8 @@ class Report:
     error: str | None
     hidden: frozenset[Question] = frozenset()
     reached: bool = True
+    #: What traces tell: the rcode of each answer that came.
+    rcodes: Mapping[Question, str] = field(default_factory=dict, compare=False)
 
 
 class _NotAnswered(Exception):
@@ -98,6 +100,7 @@ class _Findings:
     hidden: set[Question] = field(default_factory=set)
     error: str | None = None
     reached: bool = False
+    rcodes: dict[Question, str] = field(default_factory=dict)
 
     def fail(self, why: str) -> None:
         """Keep the first error."""
@@ -136,6 +139,7 @@ def ask(
         error=findings.error,
         hidden=frozenset(findings.hidden),
         reached=findings.reached,
+        rcodes=findings.rcodes,
     )
 
 
@@ -203,6 +207,8 @@ def _ask_window(
 
 
 def _take(wire: bytes, zone: str, question: Question, findings: _Findings) -> None:
+    if len(wire) >= 4:  # without EDNS it is all there (RFC 1035 section 4.1.1)
+        findings.rcodes[question] = dns.rcode.to_text(dns.rcode.Rcode(wire[3] & 15))
     try:
         rrset = _served(wire, zone, question)
     except _NotAnswered as error:

@@ -1,5 +1,9 @@
 """Django's entry for what all of dnsorch's apps share."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -8,6 +12,13 @@ class DnsorchConfig(AppConfig):
 
     name = "dnsorch"
     label = "dnsorch"
+
+    def __init__(self, *args: Any) -> None:
+        """Prepare metrics before any app is imported that has some."""
+        super().__init__(*args)
+        from dnsorch import metrics
+
+        metrics.prepare()
 
     def ready(self) -> None:
         """Register the system checks; refuse to start with settings that cannot be."""

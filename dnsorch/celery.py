@@ -1,18 +1,63 @@
-"""The Celery application of the workers."""
+"""The Celery application of the workers.
+
+A task runs in the trace of whoever published it: the traceparent is a header of its
+message. Nothing else of tracing is known here before Django's settings are.
+"""
+
+from __future__ import annotations
 
 import os
 from typing import Any
 
 import django
-from celery import Celery
-from celery.signals import celeryd_init
+import structlog
+from celery import Celery, Task, signals
 from django.apps import apps
+
+from dnsorch import worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dnsorch.settings")
 
-app = Celery("dnsorch")
+
+class TracedTask(Task[Any, Any]):
+    """A task with a span, and with the trace's id on its log lines."""
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task."""
+        from dnsorch import tracing
+
+        parent = self.request.get(tracing.HEADER) or ""
+        kind = tracing.SpanKind.CONSUMER
+        with tracing.span(f"run {self.name}", parent=parent, kind=kind):
+            ours = tracing.trace_id(tracing.traceparent())
+            about = {"trace_id": ours} if ours else {}
+            with structlog.contextvars.bound_contextvars(task=self.name, **about):
+                return self.run(*args, **kwargs)
+
+
+@signals.before_task_publish.connect
+def carry_trace(headers: dict[str, Any], **_: Any) -> None:
+    """Write the running span into the message's headers."""
+    from dnsorch import tracing
+
+    if parent := tracing.traceparent():
+        headers[tracing.HEADER] = parent
+
+
+@signals.worker_process_shutdown.connect
+def export_last_spans(**_: Any) -> None:
+    """Export what a process of the worker's pool still has: it ends abruptly."""
+    from dnsorch import tracing
+
+    tracing.shutdown()
+
+
+app = Celery("dnsorch", task_cls=TracedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add(worker.Beat)
 
 
 def set_up_django(**kwargs: Any) -> None:
@@ -37,4 +82,4 @@ def require_database(**kwargs: Any) -> None:
 
 
 app.on_configure.connect(set_up_django, weak=False)
-celeryd_init.connect(require_database, weak=False)
+signals.celeryd_init.connect(require_database, weak=False)

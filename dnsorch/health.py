@@ -1,17 +1,19 @@
 """Probes and metrics: ``/livez``, ``/readyz``, ``/metrics``; none needs a token.
 
 Live is a process that answers. Ready is one whose database answers within a short
-time and has every migration; the broker is reported only, since without it a change
-is taken and just starts later.
+time and has every migration. Broker, Kafka and backends are reported only: without
+them a change is taken and just starts, comes in, or is told later.
 """
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock, Thread
+from typing import Any, TypeVar
 
 import structlog
 from celery import current_app
@@ -22,9 +24,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import REGISTRY, CollectorRegistry, multiprocess
-from prometheus_client.exposition import choose_encoder
 
+from dns_records.selectors import backends
+from dnsorch import metrics as shared_metrics
 from dnsorch import state_metrics
 
 log = structlog.get_logger(__name__)
@@ -33,28 +35,44 @@ TIMEOUT_S = 2.0
 # Probes come without a token: a flood of them must not become one of connections.
 REUSED_FOR_S = 1.0
 
+# The names of more would make a long answer; metrics have all.
+MAX_BACKENDS = 50
+
 OK = "ok"
+TIMEOUT = "timeout"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Database:
+    """What the database says: of itself, and of the backends that it knows."""
+
+    state: str = "unavailable"
+    migrations: str = "unknown"
+    backends: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Readiness:
     """What ``/readyz`` says: a word for each part, ``ok`` or what is wrong with it."""
 
-    database: str
-    migrations: str
+    database: Database
     broker: str
+    kafka: str
 
     @property
     def is_ready(self) -> bool:
-        """Say whether requests may come."""
-        return self.database == OK and self.migrations == OK
+        """Say whether requests may come: the database alone decides."""
+        return self.database.state == OK and self.database.migrations == OK
 
     def as_dict(self) -> dict[str, object]:
         """Return the JSON form."""
         checks = {
-            "database": self.database,
-            "migrations": self.migrations,
+            "database": self.database.state,
+            "migrations": self.database.migrations,
             "broker": self.broker,
+            "kafka": self.kafka,
+            "backends": dict(self.database.backends),
         }
         return {"status": OK if self.is_ready else "unready", "checks": checks}
 
@@ -68,7 +86,7 @@ class Prober:
     def __init__(self) -> None:
         """Begin with nothing asked."""
         self._lock = Lock()
-        self._pending: dict[str, Future[str]] = {}
+        self._pending: dict[str, Future[Any]] = {}
         self._last: tuple[float, Readiness] | None = None
 
     def readiness(self) -> Readiness:
@@ -79,14 +97,16 @@ class Prober:
             until = time.monotonic() + TIMEOUT_S
             self._start("database", check_database)
             self._start("broker", check_broker)
-            database, _, migrations = self._result("database", until).partition("/")
+            self._start("kafka", check_kafka)
             found = Readiness(
-                database, migrations or "unknown", self._result("broker", until)
+                self._result("database", until, Database(TIMEOUT)),
+                self._result("broker", until, TIMEOUT),
+                self._result("kafka", until, TIMEOUT),
             )
             self._last = (time.monotonic(), found)
             return found
 
-    def _start(self, name: str, check: Callable[[], str]) -> None:
+    def _start(self, name: str, check: Callable[[], object]) -> None:
         if name in self._pending:
             return
         future = self._pending[name] = Future()
@@ -97,28 +117,48 @@ class Prober:
             daemon=True,
         ).start()
 
-    def _result(self, name: str, until: float) -> str:
+    def _result(self, name: str, until: float, otherwise: T) -> T:
         try:
-            result = self._pending[name].result(max(0.0, until - time.monotonic()))
+            result: T = self._pending[name].result(max(0.0, until - time.monotonic()))
         except TimeoutError:
-            return "timeout"
+            return otherwise
         del self._pending[name]
         return result
 
 
-def check_database() -> str:
-    """Return ``<database>/<migrations>``, over a connection of this thread's own."""
+def check_database() -> Database:
+    """Ask the database, over a connection of this thread's own."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        return f"{OK}/missing" if plan else f"{OK}/{OK}"
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return Database(OK, "missing")
+        return Database(OK, OK, backends.states(MAX_BACKENDS))
     except Exception as exc:  # whatever it is, the probe has to answer
         log.warning("the database does not answer", error=str(exc))
-        return "unavailable"
+        return Database()
     finally:
         connection.close()
+
+
+def check_kafka() -> str:
+    """Say whether one of Kafka's servers takes a connection.
+
+    The API does not speak to Kafka, consumer and publisher do: what they say of it is
+    in their own probes.
+    """
+    servers = settings.KAFKA_BOOTSTRAP_SERVERS.split(",")
+    for server in servers:
+        host, _, port = server.strip().rpartition(":")
+        try:
+            # All of them within the time: the first one may be the one that is away.
+            address = (host.strip("[]"), int(port))
+            socket.create_connection(address, TIMEOUT_S / len(servers)).close()
+            return OK
+        except (OSError, ValueError) as exc:
+            log.info("kafka does not answer", server=server, error=str(exc))
+    return "unavailable"
 
 
 def check_broker() -> str:
@@ -155,15 +195,10 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with the metrics, in the format that the scraper accepts.
 
-    With ``PROMETHEUS_MULTIPROC_DIR`` set they are those of all processes of a host.
-    What the database says is beside them, once.
+    What the database says is beside what the processes have counted, once.
     """
-    registry = REGISTRY
-    if getattr(settings, "PROMETHEUS_MULTIPROC_DIR", ""):
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    page = encode(state_metrics.beside(registry))
+    source = state_metrics.beside(shared_metrics.registry())
+    page, content_type = shared_metrics.page(source, request.headers.get("Accept", ""))
     return HttpResponse(page, content_type=content_type)
 
 

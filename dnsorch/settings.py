@@ -278,6 +278,15 @@ CELERY_RESULT_EXPIRES = timedelta(
     days=env.int("CELERY_RESULT_EXPIRES_DAYS", default=30)
 )
 
+# --- observability ------------------------------------------------------------------
+
+# Nothing is traced where neither of the first two is set.
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+DNSORCH_TRACE_FILE = env.str("DNSORCH_TRACE_FILE", default="")
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="dnsorch")
+DNSORCH_METRICS_PORT = env.int("DNSORCH_METRICS_PORT", default=0)
+PROMETHEUS_MULTIPROC_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+
 # --- Kafka --------------------------------------------------------------------------
 
 KAFKA_BOOTSTRAP_SERVERS = env.str(
@@ -303,7 +312,7 @@ KAFKA_API_TOKEN_REFERENCE = env.str(
     default=f"file:{EMBEDDED_KAFKA_TOKEN_FILE}" if EMBEDDED else "env:KAFKA_API_TOKEN",
 )
 KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=30.0)
-KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=0)
+KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=DNSORCH_METRICS_PORT)
 
 # --- secrets: Vault -----------------------------------------------------------------
 

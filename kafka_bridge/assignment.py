@@ -215,7 +215,11 @@ class Assignment:
         for partition in partitions:
             key = Partition(partition.topic, partition.partition)
             work = self._work.pop(key, None)
-            if work is not None and work.position is not None:
+            if work is None:
+                continue
+            for item in work.waiting():
+                item.span.end()
+            if work.position is not None:
                 metrics.LAG.remove(*key)
 
     def _settle(self) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
+from dnsorch import tracing
+
 PATH: Final = "/api/v2/changesets/batch/"
 CONNECT_TIMEOUT_S: Final = 5.0
 
@@ -83,6 +85,7 @@ class ApiClient:
                 headers={
                     "Authorization": f"Bearer {token}",
                     "X-Request-ID": uuid.uuid4().hex,
+                    **_trace(),
                 },
             )
         except httpx.RequestError as error:
@@ -94,6 +97,11 @@ class ApiClient:
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _trace() -> dict[str, str]:
+    parent = tracing.traceparent()
+    return {tracing.HEADER: parent} if parent else {}
 
 
 def _answer(response: httpx.Response, size: int) -> Answer:

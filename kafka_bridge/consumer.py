@@ -13,8 +13,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from dnsorch import failpoints
+from dnsorch import failpoints, tracing
 from dnsorch.exceptions import SecretUnavailable
+from dnsorch.tracing import SpanKind
 from kafka_bridge import metrics, verdicts
 from kafka_bridge.assignment import Assignment
 from kafka_bridge.backoff import Backoff
@@ -136,11 +137,12 @@ class RequestConsumer:
             code=reason.code,
             detail=reason.detail,
             request_id=reason.request_id,
+            **item.log_context(),
         )
         self._finish(item)
 
     def _finish(self, item: Pending) -> None:
-        item.done = True
+        item.finish()
         metrics.CONSUMED.labels(item.message.partition.topic).inc()
 
     # --- the API -----------------------------------------------------------------
@@ -151,7 +153,11 @@ class RequestConsumer:
             return False
         metrics.POST_ITEMS.observe(len(batch))
         try:
-            with metrics.POST_SECONDS.time():
+            # In a trace of its own: the batch serves as many traces as it has items.
+            with (
+                tracing.span("post batch", parent="", kind=SpanKind.CLIENT),
+                metrics.POST_SECONDS.time(),
+            ):
                 answer = self._api.post([item.item for item in batch])
         except SecretUnavailable as error:
             self._halt(Answer(None, detail=error.detail))
@@ -217,6 +223,7 @@ class RequestConsumer:
                     offset=item.message.offset,
                     status=result.status,
                     verdict=verdict.value,
+                    **item.log_context(),
                 )
             if partition not in retry:
                 # Progress: the partition's next failure is a first one again.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,8 +61,12 @@ class Request:
     traceparent: str = ""
 
 
-def item(message: Message) -> bytes:
+def item(
+    message: Message, trace: Callable[[str], str] = lambda traceparent: traceparent
+) -> bytes:
     """Return the JSON of the batch item that ``message`` asks for.
+
+    ``trace`` makes the item's traceparent of the message's; "" is none.
 
     Raises:
         InvalidMessage: the message is poison; the subclass says why.
@@ -70,10 +75,11 @@ def item(message: Message) -> bytes:
     members: dict[str, str] = {"idempotency_key": _key(message, request)}
     if correlation_id := _text(message, "correlation-id", _CORRELATION_ID):
         members["correlation_id"] = correlation_id
-    if traceparent := _text(message, "traceparent", _TRACEPARENT):
+    traceparent = _text(message, "traceparent", _TRACEPARENT)
+    if not traceparent and _TRACEPARENT.fullmatch(request.traceparent):
+        traceparent = request.traceparent
+    if traceparent := trace(traceparent):
         members["traceparent"] = traceparent
-    elif _TRACEPARENT.fullmatch(request.traceparent):
-        members["traceparent"] = request.traceparent
     if request.source:
         members["on_behalf_of"] = request.source
     octets = payload.encode({**members, request.member: request.data})

@@ -9,6 +9,7 @@ from typing import Any, Final
 from cloudevents.http import CloudEvent
 from cloudevents.kafka import to_structured
 
+from dnsorch.tracing import HEADER
 from kafka_bridge import payload
 from kafka_bridge.producer import Outgoing
 from requests_tracker.models import OutboxEvent
@@ -17,13 +18,25 @@ CONTENT_TYPE: Final = b"application/cloudevents+json"
 
 
 def outgoing(
-    event: OutboxEvent, body: Mapping[str, Any], *, topic: str, source: str
+    event: OutboxEvent,
+    body: Mapping[str, Any],
+    *,
+    topic: str,
+    source: str,
+    began: str = "",
+    traceparent: str = "",
 ) -> Outgoing:
     """Return the message that tells ``event``; ``body`` is the v2 request.
+
+    ``began`` is the traceparent of the request, an attribute of the event as
+    CloudEvents' distributed tracing extension has it; ``traceparent`` is that of its
+    publication, a header.
 
     The id depends on the request and its final state alone: an event that is sent
     twice carries it twice, and consumers drop the repeat.
     """
+    extension = {HEADER: began} if began else {}
+    headers = ((HEADER, traceparent.encode()),) if traceparent else ()
     cloud_event = CloudEvent(
         {
             "specversion": "1.0",
@@ -33,6 +46,7 @@ def outgoing(
             "subject": str(event.request_id),
             "time": event.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
             "datacontenttype": "application/json",
+            **extension,
         },
         dict(body),
     )
@@ -42,5 +56,5 @@ def outgoing(
         topic=topic,
         key=event.key.encode(),
         value=message.value,
-        headers=(("content-type", CONTENT_TYPE),),
+        headers=(("content-type", CONTENT_TYPE), *headers),
     )

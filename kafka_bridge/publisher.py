@@ -14,11 +14,13 @@ from uuid import UUID
 
 import structlog
 
-from dnsorch import failpoints
+from dnsorch import failpoints, tracing
+from dnsorch.tracing import Span, SpanKind
 from kafka_bridge import metrics, outcomes
 from kafka_bridge.backoff import Backoff
 from kafka_bridge.producer import ConfirmedProducer, Delivery
 from requests_tracker.models import OutboxEvent
+from requests_tracker.selectors import requests
 from requests_tracker.services import outbox
 
 LEASE: Final = "outcomes"
@@ -95,19 +97,40 @@ class Publisher:
         events = self._next()
         if not events:
             return 0
-        bodies = self._bodies([event.request_id for event in events])
+        ids = [event.request_id for event in events]
+        bodies, began = self._bodies(ids), requests.traceparents(ids)
+        spans = [self._span(event, began[event.request_id]) for event in events]
         messages = [
             outcomes.outgoing(
                 event,
                 bodies[event.request_id],
                 topic=self._topic,
                 source=self._source,
+                began=began[event.request_id],
+                traceparent=tracing.traceparent(span) or began[event.request_id],
             )
-            for event in events
+            for event, span in zip(events, spans, strict=True)
         ]
         deliveries = self._producer.send(messages, timeout_s=self._delivery_timeout_s)
         failpoints.hit("after_produce")
+        for span, delivery in zip(spans, deliveries, strict=True):
+            if not delivery.delivered:
+                tracing.fail(span, "not_delivered")
+            span.end()
         return self._settle(events, deliveries)
+
+    def _span(self, event: OutboxEvent, parent: str) -> Span:
+        return tracing.begin(
+            f"publish {self._topic}",
+            parent=parent,
+            kind=SpanKind.PRODUCER,
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.destination.name": self._topic,
+                "dnsorch.request_id": str(event.request_id),
+                "dnsorch.status": event.type,
+            },
+        )
 
     def close(self) -> None:
         """Give the lease back and close the producer."""

@@ -1,4 +1,4 @@
-"""What a consumer holds of one partition, and how far its offset may move: pure."""
+"""What a consumer holds of one partition, and how far its offset may move."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from opentelemetry.trace import INVALID_SPAN
+
+from dnsorch import tracing
+from dnsorch.tracing import Span, SpanKind
 from kafka_bridge import envelope
 from kafka_bridge.exceptions import InvalidMessage
 from kafka_bridge.message import Message
@@ -17,7 +21,7 @@ class Pending:
     """A message that is not done.
 
     ``item`` is the JSON to post; ``rejection`` is why it goes to the dead-letter
-    topic instead; ``attempts`` counts its posts.
+    topic instead; ``attempts`` counts its posts. ``span`` lasts until it is done.
     """
 
     message: Message
@@ -25,14 +29,48 @@ class Pending:
     rejection: Reason | None = None
     attempts: int = 0
     done: bool = False
+    span: Span = INVALID_SPAN
+
+    def log_context(self) -> dict[str, str]:
+        """Return what ties log lines about the message to its trace."""
+        trace_id = tracing.trace_id(tracing.traceparent(self.span))
+        return {"trace_id": trace_id} if trace_id else {}
+
+    def finish(self) -> None:
+        """Note that the message is done: tracked, or a dead letter."""
+        self.done = True
+        if self.rejection is not None:
+            tracing.fail(self.span, self.rejection.code)
+        self.span.end()
 
 
 def pending(message: Message) -> Pending:
     """Decode ``message``; poison comes back with its rejection."""
+    work = Pending(message)
+
+    def trace(parent: str) -> str:
+        work.span = _span(message, parent)
+        return tracing.traceparent(work.span) or parent
+
     try:
-        return Pending(message, item=envelope.item(message))
+        work.item = envelope.item(message, trace)
     except InvalidMessage as error:
-        return Pending(message, rejection=Reason(error.code, error.detail))
+        work.rejection = Reason(error.code, error.detail)
+    return work
+
+
+def _span(message: Message, parent: str) -> Span:
+    return tracing.begin(
+        f"consume {message.partition.topic}",
+        parent=parent,
+        kind=SpanKind.CONSUMER,
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.destination.name": message.partition.topic,
+            "messaging.destination.partition.id": str(message.partition.number),
+            "messaging.kafka.offset": message.offset,
+        },
+    )
 
 
 class PartitionWork:

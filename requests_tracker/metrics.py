@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 from django.db.models import Count, Min, QuerySet
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import Metric
 
 from dnsorch import clock
+from dnsorch.metrics import STEP_BUCKETS
 from dnsorch.state_metrics import Gauge
 from requests_tracker.models import OutboxEvent, Request
 from requests_tracker.models.request import Source
-from requests_tracker.status import OPEN, Status
+from requests_tracker.status import FINAL, OPEN, Status
 
 REQUESTS_OPEN: Final = Gauge(
     "dnsorch_requests_open",
@@ -30,6 +32,30 @@ OUTBOX_EVENTS: Final = Gauge(
 OUTBOX_OLDEST: Final = Gauge(
     "dnsorch_outbox_oldest_seconds", "How long the oldest of them has waited."
 )
+REQUESTS_FINAL: Final = Counter(
+    "dnsorch_requests_final",
+    "Requests that reached a final state, by it and by the door they came through.",
+    ["status", "source"],
+)
+REQUEST_SECONDS: Final = Histogram(
+    "dnsorch_request_seconds",
+    "From the arrival of a request to its final state.",
+    ["status"],
+    buckets=STEP_BUCKETS,
+)
+# A counter that appears with its first count hides that count from rate().
+for _status in sorted(FINAL):
+    for _source in sorted(Source.values):
+        REQUESTS_FINAL.labels(_status, _source)
+
+
+def count_final(requests: Iterable[Request]) -> None:
+    """Count requests that have reached a final state, and how long they took."""
+    now = clock.now()
+    for request in requests:
+        REQUESTS_FINAL.labels(request.status, request.source).inc()
+        seconds = (now - request.received_at).total_seconds()
+        REQUEST_SECONDS.labels(request.status).observe(seconds)
 
 
 def overdue(now: datetime) -> QuerySet[Request]:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from dns_records.models import Batch, Change, ChangeStatus, LaneState, Zone
-from dns_records.providers.base import RRsetChange
+from dns_records.providers.base import Receipt, RRsetChange
 from dns_records.providers.errors import (
     Fenced,
     Misconfigured,
@@ -23,11 +23,19 @@ from dns_records.providers.errors import (
     ProviderError,
     Unreachable,
 )
-from dns_records.services import breaker, lanes, queue, results, unfenced, wake
+from dns_records.services import (
+    breaker,
+    lanes,
+    observations,
+    queue,
+    results,
+    unfenced,
+    wake,
+)
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
-from dnsorch import failpoints
+from dnsorch import failpoints, tracing
 from requests_tracker.models import Step
 from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
@@ -74,7 +82,8 @@ def drain(zone_id: int) -> bool:
         lanes.hand_back(lease)
         # Whatever the dirty flag says: who set it may have been told that we hold
         # the lease.
-        wake.publish(wake.DELIVER, zone_id)
+        with tracing.apart():
+            wake.publish(wake.DELIVER, zone_id)
     except LeaseLost:
         logger.warning("lease lost", zone_id=zone_id, epoch=lease.epoch)
     except Waiting:
@@ -179,7 +188,7 @@ def _send_again(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:
     batch.attempts += 1
     batch.save(update_fields=["attempts"])
     try:
-        receipt = run.send(batch, images)
+        receipt = _send(run, batch, parcels, images)
     except PermanentRefusal as error:
         if batch.is_restoration:
             raise
@@ -200,6 +209,20 @@ def _send_again(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:
         results.restored(run, batch, parcels, rcode)
     else:
         _conclude(run, batch, parcels, rcode)
+
+
+def _send(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], images: Sequence[RRsetChange]
+) -> Receipt:
+    """Send the message of a batch.
+
+    Raises:
+        ProviderError: one of its five kinds.
+    """
+    with observations.update(run.zone, batch, parcels) as sent:
+        receipt = run.send(batch, images)
+        sent.rcode = receipt.rcode
+    return receipt
 
 
 def _images(
@@ -226,7 +249,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     failpoints.hit("after_wal")
     images, _ = queue.message(parcels)
     try:
-        receipt = run.send(batch, images)
+        receipt = _send(run, batch, parcels, images)
     except PermanentRefusal as error:
         _refused(run, batch, parcels, error)
     except (Unreachable, Misconfigured, Fenced) as error:
@@ -350,7 +373,7 @@ def _restore(run: LaneRun, batch: Batch, parcels: Sequence[Parcel], why: str) ->
     """
     before = results.applied_images(run.zone, parcels)
     restoration = results.begin_restoration(run, batch, before, why)
-    receipt = run.send(restoration, before)
+    receipt = _send(run, restoration, parcels, before)
     results.restored(run, restoration, parcels, receipt.rcode)
 
 

@@ -20,7 +20,7 @@ from dns_records.models import (
 )
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.errors import ProviderError
-from dns_records.services import breaker, lanes, queue, withdrawal
+from dns_records.services import breaker, lanes, observations, queue, withdrawal
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.queue import Parcel
 from dnsorch import clock, failpoints
@@ -93,6 +93,9 @@ def applied(
         _move_to_verifying(run, batch, rows, deadline)
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
+        moved = _move_to_verifying(run, batch, rows)
+        _tell_superseded(older, {change.pk: change for change in rows})
+    observations.applied(run.zone, moved)
     lanes.note_success(run.lease)
     breaker.note(run.zone.backend, None)
 
@@ -125,6 +128,8 @@ def _remember_applied(latest: dict[int, Change]) -> None:
 def _move_to_verifying(
     run: LaneRun, batch: Batch, rows: Sequence[Change], deadline: datetime
 ) -> None:
+    run: LaneRun, batch: Batch, rows: Sequence[Change]
+) -> list[Request]:
     by_id = {change.pk: change for change in rows}
     own: dict[UUID, list[Change]] = {}
     for change in rows:
@@ -148,6 +153,7 @@ def _move_to_verifying(
         ]
 
     lifecycle.move(own, Status.VERIFYING, entries, deadline_at=deadline)
+    return lifecycle.move(own, Status.VERIFYING, entries)
 
 
 def _tell_superseded(older: Sequence[Change], latest: dict[int, Change]) -> None:

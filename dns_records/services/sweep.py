@@ -23,7 +23,7 @@ from dns_records.services import (
     wake,
     withdrawal,
 )
-from dnsorch import clock, failpoints
+from dnsorch import clock, failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.status import Status
@@ -97,7 +97,8 @@ class Sweeper:
         if unheard or not wake.publish(task, zone_id):
             del self.woken[key]
             try:
-                do(zone_id)
+                with tracing.span(f"sweep {task}", parent=""):
+                    do(zone_id)
             except Exception:  # one zone's trouble is not the others'
                 logger.exception("sweep failed", task=task, zone_id=zone_id)
         return 1

@@ -22,8 +22,9 @@ from dns_records import nameservers, retry
 from dns_records.images import Image
 from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
 from dns_records.nameservers import Answer, Question, Report
-from dns_records.services import outcomes
-from dnsorch import clock
+from dns_records.services import observations, outcomes
+from dns_records.services.observations import Heard
+from dnsorch import clock, tracing
 from dnsorch.exceptions import DnsorchError, Reason
 from requests_tracker.models import Request, Step
 from requests_tracker.services import timeline
@@ -62,17 +63,33 @@ class Policy:
         return cls(every, len(every))
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a round of questions has changed.
+
+    ``before`` has the name servers that each change was seen at earlier; ``done`` are
+    the requests that are verified now.
+    """
+
+    requests: Mapping[UUID, Request]
+    changes: Sequence[Change]
+    before: Mapping[int, frozenset[str]]
+    done: Sequence[UUID]
+
+
 def check(zone_id: int) -> bool:
     """Ask for all that is due in a zone; say whether more is due within a second."""
-    zone = Zone.objects.filter(pk=zone_id).first()
+    zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
     if zone is None:
         return False
     policy = Policy.of(zone)
     changes = _claim(zone)
     if changes:
-        reports = _ask(zone, policy, changes)
-        with transaction.atomic():
-            _write(zone, policy, changes, reports)
+        with tracing.span("dns.verify", attributes={"dns.zone": zone.name}):
+            heard = _ask(zone, policy, changes)
+            with transaction.atomic():
+                written = _write(zone, policy, changes, [each.report for each in heard])
+            _tell(zone, heard, written)
     soon = Change.objects.filter(zone=zone, next_check_at__lte=clock.now() + SOON)
     return soon.exists()
 
@@ -89,11 +106,11 @@ def _claim(zone: Zone) -> list[Change]:
         return list(claimed.order_by("id"))
 
 
-def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Report]:
+def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Heard]:
     """Ask each name server for what it has not shown yet, all at the same time."""
     questions: dict[str, list[Question]] = {address: [] for address in policy.addresses}
     for change in changes:
-        seen = {each["address"] for each in change.nameservers}
+        seen = observations.servers_of(change)
         for address in policy.addresses:
             if address not in seen:
                 questions[address] += nameservers.questions_for(
@@ -103,10 +120,11 @@ def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Report]:
     if not asked:
         return []
 
-    def ask_one(what: tuple[str, list[Question]]) -> Report:
+    def ask_one(what: tuple[str, list[Question]]) -> Heard:
         address, own = what
-        timeout = settings.DNSORCH_QUERY_TIMEOUT_S
-        return nameservers.ask(address, zone.name, own, timeout=timeout)
+        timeout, started = settings.DNSORCH_QUERY_TIMEOUT_S, tracing.now()
+        report = nameservers.ask(address, zone.name, own, timeout=timeout)
+        return Heard(report, started, tracing.now())
 
     if len(asked) == 1:
         return [ask_one(asked[0])]
@@ -116,7 +134,7 @@ def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Report]:
 
 def _write(
     zone: Zone, policy: Policy, asked: Sequence[Change], reports: Sequence[Report]
-) -> None:
+) -> Written:
     """Write what was seen and close what is done."""
     ids = {change.request_id for change in asked}
     requests = {
@@ -132,14 +150,32 @@ def _write(
             next_check_at__isnull=False,
         ).order_by("id")
     )
-    before = {change.pk: len(change.nameservers) for change in changes}
+    before = {change.pk: observations.servers_of(change) for change in changes}
     for report in reports:
         _note_seen(zone, report, changes)
     _settle(policy, changes)
     Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
-    grown = {c.request_id for c in changes if len(c.nameservers) > before[c.pk]}
-    _close(zone, policy, requests, changes, reports, grown)
+    grown = {c.request_id for c in changes if len(c.nameservers) > len(before[c.pk])}
+    done = _close(zone, policy, requests, changes, reports, grown)
     _remember_serial(zone, reports)
+    return Written(requests, changes, before, done)
+
+
+def _tell(zone: Zone, heard: Sequence[Heard], written: Written) -> None:
+    """Tell traces and metrics, once it is committed."""
+    changes, before = written.changes, written.before
+    observations.answers(zone, heard, written.requests, changes, before)
+    for each in heard:
+        address = each.report.address
+        now_shown = [
+            change
+            for change in changes
+            if address in observations.servers_of(change) - before[change.pk]
+        ]
+        observations.seen(address, now_shown)
+    # One change of each request: they were all applied by one UPDATE.
+    first = {change.request_id: change for change in reversed(changes)}
+    observations.verified(zone, [first[key] for key in written.done if key in first])
 
 
 def _remember_serial(zone: Zone, reports: Sequence[Report]) -> None:
@@ -200,7 +236,7 @@ def _settle(policy: Policy, changes: Iterable[Change]) -> None:
 
 
 def _is_live(policy: Policy, change: Change) -> bool:
-    seen = {each["address"] for each in change.nameservers}
+    seen = observations.servers_of(change)
     return len(seen & set(policy.addresses)) >= policy.needed
 
 
@@ -211,8 +247,11 @@ def _close(
     changes: Sequence[Change],
     reports: Sequence[Report],
     grown: set[UUID],
-) -> None:
-    """Close the requests that are decided; tell the others how far they are."""
+) -> list[UUID]:
+    """Close the requests that are decided; tell the others how far they are.
+
+    Returns those that are verified.
+    """
     waiting = set(
         Change.objects.filter(
             request__in=requests, next_check_at__isnull=False
@@ -232,6 +271,7 @@ def _close(
         )
     if done:
         outcomes.complete(zone.pk, done, [_verified_entry(zone, policy, reports)])
+    return done
 
 
 def _verified_entry(zone: Zone, policy: Policy, reports: Sequence[Report]) -> Entry:

@@ -323,6 +323,14 @@ def test_where_an_item_comes_from(zone: Zone) -> None:
     assert answer.json()["results"][0]["body"]["on_behalf_of"] == "ci://web"
 
 
+def test_an_item_without_a_trace_belongs_to_that_of_its_batch(zone: Zone) -> None:
+    batch, own = (f"00-{digit * 32}-{'2' * 16}-01" for digit in "34")
+    items = [add("a"), add("b", traceparent=own), add("c", traceparent="nonsense")]
+    answer = caller().post(BATCH, {"items": items}, headers={"traceparent": batch})
+    rows = [row_of(each) for each in answer.json()["results"]]
+    assert [row.traceparent for row in rows] == [batch, own, batch]
+
+
 @pytest.mark.parametrize("source", ["rest", "admin", "command", "schedule"])
 def test_nobody_else_says_for_whom_it_stands(zone: Zone, source: str) -> None:
     (result,) = run(caller(source=source), add("a", on_behalf_of="ci://web"))

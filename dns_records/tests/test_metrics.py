@@ -35,7 +35,7 @@ def page() -> dict[tuple[str, str], float]:
     """Return what is not 0 on the page, by name and labels, as it is now."""
     state_metrics.forget()
     text = Client().get("/metrics").content.decode()
-    wanted = ("requests_", "outbox_", "lanes_", "backend_", "state_")
+    wanted = ("requests_o", "outbox_", "lanes_", "backend_", "state_")
     return {
         (name.removeprefix("dnsorch_"), labels): float(value)
         for name, labels, value in SAMPLE.findall(text)

@@ -9,8 +9,9 @@ from io import BufferedReader
 import structlog
 from django.http import HttpRequest, HttpResponseBase
 
-from dnsorch import clock
+from dnsorch import clock, tracing
 from dnsorch.api import errors, metrics, parsers, trace
+from dnsorch.tracing import Span, SpanKind
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +23,10 @@ class CorrelationMiddleware:
     """Stamps a request and logs it; comes first, so that every answer has an id.
 
     Sets ``received_at``, ``correlation_id`` (of ``X-Request-ID``, or a new one) and
-    ``traceparent`` on the request, binds them for the log, and echoes the id. The log
-    line has neither body nor query, since either may hold what no log may.
+    ``traceparent`` on the request, binds them for the log, and echoes the id. Where
+    spans are exported, the traceparent is that of the answer's own span, a child of
+    what the client sent. Neither log line nor span has the body or the query, since
+    either may hold what no log may.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -34,33 +37,60 @@ class CorrelationMiddleware:
         """Answer the request, with its id on both sides."""
         traced = trace.of(request)
         traced.received_at = clock.now()
-        begin = time.monotonic()
         headers = request.headers
         traced.correlation_id = trace.correlation_id(headers.get("X-Request-ID"))
         traced.traceparent = trace.traceparent(headers.get("traceparent"))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation_id=traced.correlation_id)
+        try:
+            if request.path in _PROBES:
+                return self._answer(traced)
+            with tracing.span(
+                metrics.method(request),
+                parent=traced.traceparent,
+                kind=SpanKind.SERVER,
+                attributes={"dnsorch.correlation_id": traced.correlation_id},
+            ) as span:
+                traced.traceparent = tracing.traceparent() or traced.traceparent
+                response = self._answer(traced)
+                _describe(span, request, response)
+                return response
+        finally:
+            structlog.contextvars.clear_contextvars()
+
+    def _answer(self, traced: trace.TracedRequest) -> HttpResponseBase:
+        begin = time.monotonic()
         if traced.traceparent:
             structlog.contextvars.bind_contextvars(
                 traceparent=traced.traceparent,
-                trace_id=trace.trace_id(traced.traceparent),
+                trace_id=tracing.trace_id(traced.traceparent),
             )
-        try:
-            response = self.get_response(request)
-            response.headers["X-Request-ID"] = traced.correlation_id
-            seconds = time.monotonic() - begin
-            metrics.observe(request, response, seconds)
-            write = log.debug if request.path in _PROBES else log.info
-            write(
-                "request",
-                method=request.method,
-                path=request.path,
-                status=response.status_code,
-                seconds=round(seconds, 4),
-            )
-        finally:
-            structlog.contextvars.clear_contextvars()
+        response = self.get_response(traced)
+        response.headers["X-Request-ID"] = traced.correlation_id
+        seconds = time.monotonic() - begin
+        metrics.observe(traced, response, seconds)
+        write = log.debug if traced.path in _PROBES else log.info
+        write(
+            "request",
+            method=traced.method,
+            path=traced.path,
+            status=response.status_code,
+            seconds=round(seconds, 4),
+        )
         return response
+
+
+def _describe(span: Span, request: HttpRequest, response: HttpResponseBase) -> None:
+    """Name a span after what was asked for and say how it was answered."""
+    if not span.is_recording():
+        return
+    method, route = metrics.method(request), metrics.route(request)
+    span.update_name(f"{method} {route}")
+    span.set_attribute("http.request.method", method)
+    span.set_attribute("http.route", route)
+    span.set_attribute("http.response.status_code", response.status_code)
+    if response.status_code >= 500:
+        tracing.fail(span, str(response.status_code))
 
 
 class BodyLimitMiddleware:

@@ -58,8 +58,3 @@ def traceparent(given: str | None) -> str:
     if match is None or (given.startswith("00") and match[1] is not None):
         return ""
     return given
-
-
-def trace_id(valid: str) -> str:
-    """Return the trace's id in a valid traceparent; "" for an empty one."""
-    return valid[3:35]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from threading import Event
 
 import pytest
@@ -9,9 +10,11 @@ from celery import current_app
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from pytest_django.fixtures import Settings
 
-from dnsorch import health
-from dnsorch.health import Prober, check_broker
+from dns_records.models import Backend
+from dnsorch import clock, health
+from dnsorch.health import Database, Prober, check_broker, check_kafka
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +23,28 @@ def prober(monkeypatch: pytest.MonkeyPatch) -> Prober:
     fresh = Prober()
     monkeypatch.setattr(health, "prober", fresh)
     monkeypatch.setattr(health, "check_broker", lambda: "ok")
+    monkeypatch.setattr(health, "check_kafka", lambda: "ok")
     return fresh
 
 
-def checks(database: str, migrations: str, broker: str = "ok") -> dict[str, object]:
+def checks(
+    database: str,
+    migrations: str,
+    broker: str = "ok",
+    kafka: str = "ok",
+    **backends: str,
+) -> dict[str, object]:
     """Return the body of ``/readyz``."""
     ready = (database, migrations) == ("ok", "ok")
     return {
         "status": "ok" if ready else "unready",
-        "checks": {"database": database, "migrations": migrations, "broker": broker},
+        "checks": {
+            "database": database,
+            "migrations": migrations,
+            "broker": broker,
+            "kafka": kafka,
+            "backends": backends,
+        },
     }
 
 
@@ -38,24 +54,35 @@ def test_livez_asks_nobody() -> None:
     assert "no-store" in answer.headers["Cache-Control"]
 
 
+SILENT = {"eu": "left_alone", "us": "ok"}
+
+
 @pytest.mark.parametrize(
-    ("database", "broker", "status", "body"),
+    ("database", "broker", "kafka", "status", "body"),
     [
-        ("ok/ok", "ok", 200, checks("ok", "ok")),
-        ("ok/ok", "unavailable", 200, checks("ok", "ok", "unavailable")),
-        ("ok/missing", "ok", 503, checks("ok", "missing")),
-        ("unavailable", "ok", 503, checks("unavailable", "unknown")),
+        (Database("ok", "ok"), "ok", "ok", 200, checks("ok", "ok")),
+        (
+            Database("ok", "ok", SILENT),
+            "unavailable",
+            "unavailable",
+            200,
+            checks("ok", "ok", "unavailable", "unavailable", **SILENT),
+        ),
+        (Database("ok", "missing"), "ok", "ok", 503, checks("ok", "missing")),
+        (Database(), "ok", "ok", 503, checks("unavailable", "unknown")),
     ],
 )
-def test_readyz_needs_the_database_and_reports_the_broker(
+def test_readyz_needs_the_database_and_reports_the_rest(
     monkeypatch: pytest.MonkeyPatch,
-    database: str,
+    database: Database,
     broker: str,
+    kafka: str,
     status: int,
     body: dict[str, object],
 ) -> None:
     monkeypatch.setattr(health, "check_database", lambda: database)
     monkeypatch.setattr(health, "check_broker", lambda: broker)
+    monkeypatch.setattr(health, "check_kafka", lambda: kafka)
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()) == (status, body)
 
@@ -65,10 +92,10 @@ def test_a_part_that_hangs_is_told_in_time_and_not_asked_again(
 ) -> None:
     asked, release = [], Event()
 
-    def hang() -> str:
+    def hang() -> Database:
         asked.append(1)
         release.wait(10)
-        return "ok/ok"
+        return Database("ok", "ok")
 
     monkeypatch.setattr(health, "check_database", hang)
     monkeypatch.setattr(health, "TIMEOUT_S", 0.01)
@@ -88,9 +115,9 @@ def test_a_part_that_hangs_is_told_in_time_and_not_asked_again(
 def test_a_flood_of_probes_is_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def count() -> str:
+    def count() -> Database:
         asked.append(1)
-        return "ok/ok"
+        return Database("ok", "ok")
 
     monkeypatch.setattr(health, "check_database", count)
     monkeypatch.setattr(health, "REUSED_FOR_S", 60.0)
@@ -100,11 +127,17 @@ def test_a_flood_of_probes_is_one_question(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.django_db(transaction=True)
 def test_the_database_is_really_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert health.check_database() == "ok/ok"
+    for name in ("us", "eu", "asia"):
+        Backend.objects.create(name=name, driver="memory", secret_reference="env:KEY")
+    Backend.objects.filter(name="us").update(not_before=clock.now())
+    monkeypatch.setattr(health, "MAX_BACKENDS", 2)
+    found = health.check_database()
+    assert found == Database("ok", "ok", {"us": "left_alone", "asia": "ok"})
+    assert list(found.backends) == ["us", "asia"]
     recorder = MigrationRecorder(connection)
     recorder.record_unapplied("tokens", "0001_initial")
     try:
-        assert health.check_database() == "ok/missing"
+        assert health.check_database() == Database("ok", "missing")
     finally:
         recorder.record_applied("tokens", "0001_initial")
 
@@ -112,7 +145,7 @@ def test_the_database_is_really_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(connection, "ensure_connection", refuse)
-    assert health.check_database() == "unavailable"
+    assert health.check_database() == Database("unavailable", "unknown")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +159,14 @@ def test_the_broker_is_really_asked(
     monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
     monkeypatch.setattr(current_app.conf, "broker_url", url)
     assert check_broker() == state
+
+
+def test_kafka_is_really_asked(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        settings.KAFKA_BOOTSTRAP_SERVERS = f"nonsense,127.0.0.1:1, 127.0.0.1:{port}"
+        assert check_kafka() == "ok"
+    assert check_kafka() == "unavailable"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ OUTER_PACKAGES = (
     "dnsorch.celery",
     "dnsorch.embedded",
     "dnsorch.health",
+    "dnsorch.worker",
     "kafka_bridge",
 )
 OUTER_PARTS = {"api", "admin", "tasks", "management", "urls"}
@@ -140,7 +141,8 @@ def test_only_tasks_and_the_app_know_celery() -> None:
     hints = {f"{domain}.services.wake" for domain in DOMAINS}
     senders = {*hints, "dnsorch.operator_tasks.services"}
     askers = {"dnsorch.health", "dnsorch.embedded.ready"}
-    allowed = {"dnsorch.celery", "dnsorch.operator_tasks.models", *senders, *askers}
+    workers = {"dnsorch.celery", "dnsorch.worker"}
+    allowed = {*workers, "dnsorch.operator_tasks.models", *senders, *askers}
     found = {
         module
         for module, tree in modules().items()

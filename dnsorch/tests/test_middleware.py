@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.test import APIClient
 from structlog.testing import capture_logs
 
-from dnsorch import clock
+from dnsorch import clock, tracing
 from dnsorch.api import parsers, trace
 from dnsorch.api.middleware import BodyLimitMiddleware, CorrelationMiddleware
 
@@ -51,7 +51,7 @@ def test_a_correlation_id_is_made_where_there_is_none(given: str | None) -> None
 )
 def test_a_valid_traceparent_is_taken(given: str) -> None:
     assert trace.traceparent(given) == given
-    assert trace.trace_id(given) == TRACE
+    assert tracing.trace_id(given) == TRACE
 
 
 @pytest.mark.parametrize(

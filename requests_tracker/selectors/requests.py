@@ -75,6 +75,12 @@ def search(
     return found.order_by("-id")
 
 
+def traceparents(request_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """Return how each request is referred to in its trace, "" where it has none."""
+    rows = Request.objects.filter(pk__in=list(request_ids)).order_by("pk")
+    return dict(rows.values_list("pk", "traceparent"))
+
+
 def events_of(request_ids: Iterable[UUID]) -> dict[UUID, list[RequestEvent]]:
     """Return the timelines of requests, each in its order."""
     timelines: dict[UUID, list[RequestEvent]] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from django.db import IntegrityError, transaction
 
-from dnsorch import failpoints
+from dnsorch import failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 from requests_tracker.services import idempotency, lifecycle
@@ -50,18 +50,25 @@ def run(
     """
     key = origin.idempotency_key
     digest = idempotency.fingerprint(operation) if key else ""
-    answer = idempotency.replay(origin.requester, key, digest)
-    if answer is None:
-        try:
-            answer = _run_once(origin, digest, perform, doorway)
-        except IntegrityError:
-            # Foreign keys are checked at COMMIT: what was referred to, such as the
-            # zone, is gone by now. Looked at once more, that is a clear rejection.
-            logger.info("accepted in vain", correlation_id=origin.correlation_id)
-            answer = _run_once(origin, digest, perform, doorway)
-        failpoints.hit("after_accept")
-    if answer.replayed:
-        idempotency.note_replay(answer)
+    about = {"dnsorch.action": origin.action, "dnsorch.source": origin.source}
+    with tracing.span(
+        "request.accept", parent=origin.traceparent or None, attributes=about
+    ) as span:
+        answer = idempotency.replay(origin.requester, key, digest)
+        if answer is None:
+            try:
+                answer = _run_once(origin, digest, perform, doorway)
+            except IntegrityError:
+                # Foreign keys are checked at COMMIT: what was referred to, such as the
+                # zone, is gone by now. Looked at once more, that is a clear rejection.
+                logger.info("accepted in vain", correlation_id=origin.correlation_id)
+                answer = _run_once(origin, digest, perform, doorway)
+            failpoints.hit("after_accept")
+        if answer.replayed:
+            idempotency.note_replay(answer)
+        span.set_attribute("dnsorch.request_id", str(answer.request_id or ""))
+        span.set_attribute("dnsorch.status", answer.status)
+        span.set_attribute("dnsorch.replayed", answer.replayed)
     return answer
 
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from django.db.models.functions import Greatest
 
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
-from requests_tracker import status
+from requests_tracker import metrics, status
 from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
 from requests_tracker.models.request import new_id
 from requests_tracker.services import timeline
@@ -212,3 +213,4 @@ def _publish(requests: Sequence[Request], take_sequence: TakeSequence | None) ->
         )
         for index, request in enumerate(requests)
     )
+    transaction.on_commit(partial(metrics.count_final, list(requests)), robust=True)

@@ -243,7 +243,9 @@ class Run:
         if isinstance(correlation, str) and trace.is_correlation_id(correlation):
             fields["correlation_id"] = correlation
         if isinstance(parent := envelope.get("traceparent"), str):
-            fields["traceparent"] = trace.traceparent(parent)
+            # Without one of its own it belongs to what answers the whole batch.
+            if known := trace.traceparent(parent):
+                fields["traceparent"] = known
         behalf = envelope.get("on_behalf_of")
         # Only the consumer, a door of ours, may say for whom it stands.
         trusted = self.view.access.source == Source.KAFKA

@@ -12,6 +12,7 @@ from django.core.management.base import CommandParser
 from django.db import close_old_connections
 
 from dns_records.services.sweep import Sweeper
+from dnsorch import probes
 from dnsorch.management.base import DatabaseCommand
 
 logger = structlog.get_logger(__name__)
@@ -45,11 +46,27 @@ class Command(DatabaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        loop(sweeper, stop, options["interval"])
+
+
+def loop(sweeper: Sweeper, stop: threading.Event, interval_s: float) -> None:
+    """Sweep until ``stop`` is set, and answer probes meanwhile."""
+    # Without a broker one sweep does all that is due itself.
+    heartbeat = probes.Heartbeat("sweep", patience_s=900.0)
+    with probes.serving(heartbeat, settings.DNSORCH_METRICS_PORT):
         while not stop.is_set():
-            try:
-                sweeper.once()
-            except Exception:
-                # The next sweep is a second away, and nothing else would find it.
-                logger.exception("sweep failed")
-            close_old_connections()
-            stop.wait(options["interval"])
+            heartbeat.beat(ready=_sweep(sweeper))
+            stop.wait(interval_s)
+
+
+def _sweep(sweeper: Sweeper) -> bool:
+    """Sweep once; say whether that went well."""
+    try:
+        sweeper.once()
+    except Exception:
+        # The next sweep is a second away, and nothing else would find it.
+        logger.exception("sweep failed")
+        return False
+    finally:
+        close_old_connections()
+    return True

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dnsorch.tests.e2e.harness import Stack
+from dnsorch.tests.e2e.harness import Stack, free_ports
 
 HERE = Path(__file__).parent
 
@@ -29,8 +29,19 @@ def stack(shared: Stack) -> Stack:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Start the stack once."""
-    stack = Stack(tmp_path_factory.mktemp("stack"))
+    """Start the stack once, with traces that come at once, and metrics."""
+    directory = tmp_path_factory.mktemp("stack")
+    traced = {
+        "DNSORCH_TRACE_FILE": str(directory / "traces.jsonl"),
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+    }
+    loops = ("worker", "sweep", "consumer", "publisher")
+    own = {
+        name: {"DNSORCH_METRICS_PORT": str(port)}
+        for name, port in zip(loops, free_ports(len(loops)), strict=True)
+    }
+    own["worker"]["PROMETHEUS_MULTIPROC_DIR"] = str(directory / "metrics")
+    stack = Stack(directory, extra=traced, own=own)
     try:
         stack.up()
         yield stack

@@ -107,6 +107,9 @@ class Stack:
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
     since: str = ""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    # Variables of one process alone, by its name.
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def up(self) -> None:
         """Start everything and wait until both doors are open."""
@@ -133,7 +136,7 @@ class Stack:
 
     def variables(self) -> dict[str, str]:
         """Return the environment of its processes."""
-        return variables(self.directory)
+        return {**variables(self.directory), **self.extra}
 
     def down(self) -> None:
         """Kill everything: how a stack stops in an orderly way is tested elsewhere."""
@@ -146,7 +149,7 @@ class Stack:
             self.running[name] = subprocess.Popen(
                 ["/bin/sh", "-c", self.commands[name]],
                 cwd=ROOT,
-                env=self.env,
+                env={**self.env, **self.own.get(name, {})},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -9,9 +9,9 @@ from confluent_kafka import Consumer, KafkaException
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from dnsorch import secrets
+from dnsorch import probes, secrets
 from dnsorch.exceptions import SecretUnavailable
-from kafka_bridge import metrics, options
+from kafka_bridge import options
 from kafka_bridge.assignment import Assignment
 from kafka_bridge.client import ApiClient
 from kafka_bridge.consumer import MAX_BATCH, RequestConsumer
@@ -97,8 +97,9 @@ class Command(BaseCommand):
 
     @staticmethod
     def _run(consumer: RequestConsumer, assignment: Assignment, *, once: bool) -> None:
-        heartbeat = metrics.Heartbeat("consume")
-        with StopFlag() as stop, metrics.serving(heartbeat):
+        heartbeat = probes.Heartbeat("consume")
+        serving = probes.serving(heartbeat, settings.KAFKA_METRICS_PORT)
+        with StopFlag() as stop, serving:
             while not stop.is_set():
                 consumer.step(STEP_S)
                 heartbeat.beat(ready=consumer.ready)

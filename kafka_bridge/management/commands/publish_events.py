@@ -13,8 +13,9 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, close_old_connections
 
 from dns_records.selectors import requests
+from dnsorch import probes
 from dnsorch.management.base import DatabaseCommand
-from kafka_bridge import metrics, options
+from kafka_bridge import options
 from kafka_bridge.backoff import Backoff
 from kafka_bridge.producer import ConfirmedProducer
 from kafka_bridge.publisher import Publisher
@@ -71,9 +72,10 @@ class Command(DatabaseCommand):
 
     @staticmethod
     def _run(publisher: Publisher) -> None:
-        heartbeat = metrics.Heartbeat("publish")
+        heartbeat = probes.Heartbeat("publish")
         backoff, failures = Backoff(), 0
-        with StopFlag() as stop, metrics.serving(heartbeat):
+        serving = probes.serving(heartbeat, settings.KAFKA_METRICS_PORT)
+        with StopFlag() as stop, serving:
             while not stop.is_set():
                 pause = IDLE_S
                 try:
