@@ -90,11 +90,9 @@ def applied(
             ],
         )
         _remember_applied(latest)
-        _move_to_verifying(run, batch, rows, deadline)
+        moved = _move_to_verifying(run, batch, rows, deadline)
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
-        moved = _move_to_verifying(run, batch, rows)
-        _tell_superseded(older, {change.pk: change for change in rows})
     observations.applied(run.zone, moved)
     lanes.note_success(run.lease)
     breaker.note(run.zone.backend, None)
@@ -127,8 +125,6 @@ def _remember_applied(latest: dict[int, Change]) -> None:
 
 def _move_to_verifying(
     run: LaneRun, batch: Batch, rows: Sequence[Change], deadline: datetime
-) -> None:
-    run: LaneRun, batch: Batch, rows: Sequence[Change]
 ) -> list[Request]:
     by_id = {change.pk: change for change in rows}
     own: dict[UUID, list[Change]] = {}
@@ -152,8 +148,7 @@ def _move_to_verifying(
             ),
         ]
 
-    lifecycle.move(own, Status.VERIFYING, entries, deadline_at=deadline)
-    return lifecycle.move(own, Status.VERIFYING, entries)
+    return lifecycle.move(own, Status.VERIFYING, entries, deadline_at=deadline)
 
 
 def _tell_superseded(older: Sequence[Change], latest: dict[int, Change]) -> None:

@@ -283,3 +283,23 @@ def test_a_change_that_lags_for_long_keeps_no_worker_waiting(
     delivery.drain(zone.pk)
     # Due again in fifteen seconds: nobody has to stay for that.
     assert check_at(zone, noon + timedelta(seconds=60)) is False
+
+
+def test_a_silent_name_server_takes_one_look_of_a_workers_time(
+    db: None, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = served_by(ONE)
+    request = add("www", "192.0.2.1")
+    passed = [0.0]
+    ask = servers.ask
+
+    def timing_out(*args: Any, **kwargs: Any) -> Report:
+        passed[0] += 2.0
+        return ask(*args, **kwargs)
+
+    monkeypatch.setattr(nameservers, "ask", timing_out)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    tasks.deliver(zone.pk)
+    assert len(servers.asked) == 1
+    assert fresh(request).status == "verifying"
