@@ -8,6 +8,7 @@ count in files there, and any of them tells all of it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +28,8 @@ def prepare() -> None:
     """Have this process and its children count together, before there is a metric."""
     if settings.PROMETHEUS_MULTIPROC_DIR:
         Path(settings.PROMETHEUS_MULTIPROC_DIR).mkdir(parents=True, exist_ok=True)
-        # Without types: what it returns is a class of values.
-        together = values.MultiProcessValue(process_name)  # type: ignore[no-untyped-call]
-        values.ValueClass = together
+        make: Callable[..., type] = values.MultiProcessValue
+        values.ValueClass = make(process_name)
 
 
 def process_name() -> str:

@@ -12,6 +12,7 @@ from dns_records import nameservers, tasks
 from dns_records.models import Change
 from dns_records.nameservers import Report
 from dns_records.services import delivery, verification
+from dns_records.services.observations import Heard
 from dns_records.tests.pretended import (
     ONE,
     THREE,
@@ -169,7 +170,7 @@ def test_a_change_that_is_superseded_while_its_check_runs_keeps_its_place(
     servers.serve(ONE, "192.0.2.1")
     ask, later = verification._ask, []
 
-    def meanwhile(*args: Any) -> list[Report]:
+    def meanwhile(*args: Any) -> list[Heard]:
         monkeypatch.setattr(verification, "_ask", ask)
         reports = ask(*args)
         later.append(post(draft("put", "www", "A", "192.0.2.2")))
@@ -207,7 +208,7 @@ def test_two_that_check_do_not_ask_twice(
     delivery.drain(zone.pk)
     ask = verification._ask
 
-    def other_meanwhile(*args: Any) -> list[Report]:
+    def other_meanwhile(*args: Any) -> list[Heard]:
         monkeypatch.setattr(verification, "_ask", ask)
         verification.check(zone.pk)
         return ask(*args)

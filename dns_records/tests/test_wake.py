@@ -74,7 +74,7 @@ def test_one_finds_out_whether_the_broker_is_back(
         others.append(wake.publish(wake.DELIVER, 8))
         raise TimeoutError
 
-    broker.send_task = hang  # type: ignore[method-assign, assignment]
+    broker.send_task = hang  # type: ignore[method-assign]
     assert wake.publish(wake.DELIVER, 7) is False
     assert others == [False]
 

@@ -203,6 +203,9 @@ class Proxy:
 
     def _forget(self, link: _Link, *, reset: bool = False) -> None:
         with self._lock:
+            # Whoever comes second would end in order what the first one resets.
+            if link not in self._links:
+                return
             self._links.discard(link)
         link.close(reset=reset)
 

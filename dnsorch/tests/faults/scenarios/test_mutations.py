@@ -60,7 +60,9 @@ def test_without_the_idempotency_row(stack: FaultStack, seed: int) -> None:
 
 
 def test_without_guarded_results(stack: FaultStack, seed: int) -> None:
-    trial = Trial(stack, "without guarded results", [ZONE], seed, **ONE)
+    trial = Trial(
+        stack, "without guarded results", [ZONE], seed, bound_s=SHORT_S, **ONE
+    )
     (fired,) = trial.arm("after_probe=stop", "no_guarded_results")
     trial.write(1)
     zombie = stack.await_stopped(fired)
