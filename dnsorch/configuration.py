@@ -48,7 +48,8 @@ def _broker() -> Iterator[str]:
 
 
 def _drivers() -> Iterator[str]:
-    # Looked up, not imported: an SDK takes a second. manage.py check --deploy does.
+    # Looked up, not imported: an SDK takes a second. A class that is not in its module
+    # is said by the backend's form and lane.
     for driver, path in settings.DNSORCH_PROVIDERS.items():
         module = path.rpartition(".")[0]
         try:

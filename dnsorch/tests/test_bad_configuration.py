@@ -17,7 +17,9 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.migrations.loader import MigrationLoader
+from django.test import override_settings
 
+from dnsorch import configuration
 from dnsorch.environment import StrictEnv, database
 
 ROOT: Path = settings.BASE_DIR
@@ -207,6 +209,32 @@ def test_what_is_no_fault_of_the_setup_keeps_its_traceback(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert "no such table: dns_records_zone" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        (
+            {"DNSORCH_PROVIDERS": {"typo": "dns_records.providers.typo.Provider"}},
+            "DNSORCH_PROVIDERS: driver 'typo': "
+            "there is no module 'dns_records.providers.typo'",
+        ),
+        (
+            {"VAULT_ADDR": "https://v", "VAULT_CREDENTIAL_REFERENCE": "vault:a/b#c"},
+            "VAULT_CREDENTIAL_REFERENCE points into Vault itself",
+        ),
+        (
+            {"VAULT_ADDR": "https://v", "VAULT_CACERT": "/none/here"},
+            "VAULT_CACERT: /none/here: No such file or directory",
+        ),
+    ],
+)
+def test_what_the_settings_name_has_to_be_there(
+    changed: dict[str, object], fault: str
+) -> None:
+    assert list(configuration.faults()) == []
+    with override_settings(**changed):
+        assert list(configuration.faults()) == [fault]
 
 
 # --- how a variable is read -----------------------------------------------------------
