@@ -11,15 +11,14 @@ from django.db.migrations.operations.base import Operation
 from dnsorch import schema_changes
 
 OURS = {"dns_records", "requests_tracker", "tokens", "kafka_bridge", "dnsorch"}
+NULLABLE: models.IntegerField[int | None, int | None] = models.IntegerField(null=True)
 LIMIT = models.CheckConstraint(name="limit", condition=models.Q(size__lt=9))
 
 
 def migration(*steps: Operation, contract: str = "") -> Migration:
     """Return a migration of an app that does these steps."""
-    made = Migration("0007_test", "shop")
-    made.operations = list(steps)
-    if contract:
-        made.contract = contract  # type: ignore[attr-defined]
+    attributes = {"operations": list(steps), "contract": contract}
+    made: Migration = type("Migration", (Migration,), attributes)("0007_test", "shop")
     return made
 
 
@@ -69,11 +68,11 @@ def test_what_the_old_code_does_not_survive(step: Operation, why: str) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        add(models.IntegerField(null=True)),
+        add(NULLABLE),
         add(models.IntegerField(db_default=0)),
         operations.CreateModel("Sale", [("id", models.BigAutoField(primary_key=True))]),
         operations.AddIndex("order", models.Index(fields=["size"], name="order_size")),
-        operations.AlterField("order", "size", models.IntegerField(null=True)),
+        operations.AlterField("order", "size", NULLABLE),
         operations.RunPython(lambda apps, editor: None),
         operations.RemoveIndex("order", "order_size"),
         operations.RemoveConstraint("order", "limit"),

@@ -198,8 +198,14 @@ class Stack:
 
     def overdue(self) -> float:
         """Return the gauge of requests that are stuck."""
-        with self.client() as client:
-            page = client.get("/metrics").raise_for_status().text
+
+        def look() -> httpx.Response | None:
+            try:
+                return httpx.get(f"{self.about['api']}/metrics", timeout=40)
+            except httpx.TransportError:
+                return None
+
+        page = until(look, "the API gives its metrics").raise_for_status().text
         values = dict(
             line.rsplit(" ", 1) for line in page.splitlines() if line[:1] != "#"
         )
