@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import models
 from django.db.migrations import Migration, operations
@@ -22,7 +24,7 @@ def migration(*steps: Operation, contract: str = "") -> Migration:
     return made
 
 
-def add(field: "models.Field[object, object]") -> operations.AddField:
+def add(field: "models.Field[Any, Any]") -> operations.AddField:
     """Return the step that adds a column."""
     return operations.AddField("order", "size", field)
 
