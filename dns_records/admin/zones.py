@@ -156,7 +156,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         return user.is_active and user.has_perm("dns_records.change_zone")
 
     @admin.action(
-        description="Compare with the update server, put back what is not as it was left",
+        description="Compare with the update server, put back what differs",
         permissions=["reconcile"],
     )
     def reconcile(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:

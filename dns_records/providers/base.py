@@ -338,11 +338,12 @@ class Provider(ABC):
         """Send one message; return the answer's rcode and the message's octets.
 
         Must keep the order of ``changes`` and put the fence, and what is expected, into
-        the same atomic message. Must raise OutcomeUnknown whenever the message may have arrived and
-        the answer does not tell. Must not send a second message that writes; may
-        read first. Must raise MessageTooLarge above ``max_message_octets``. May raise
-        Fenced only where the service checked the fence, or what was expected. Must not
-        send after ``terms.until``, and should tell the service to take nothing later.
+        the same atomic message. Must raise OutcomeUnknown whenever the message may have
+        arrived and the answer does not tell. Must not send a second message that
+        writes; may read first. Must raise MessageTooLarge above
+        ``max_message_octets``. May raise Fenced only where the service checked the
+        fence, or what was expected. Must not send after ``terms.until``, and should
+        tell the service to take nothing later.
         """
 
     @abstractmethod

@@ -1,8 +1,8 @@
-"""Comparing a zone with its update server, and putting back what is not as it was left.
+"""Comparing a zone with its update server, and putting back what differs.
 
-Asked for by a person, or by a lane that found the marker not as it had left it: then the
-server or the database was restored from an older state. What is put back goes through
-the lane like every change, as tracked requests.
+Asked for by a person, or by a lane that found the marker not as it had left it: then
+the server or the database was restored from an older state. What is put back goes
+through the lane like every change, as tracked requests.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _deleted(zone: Zone, keys: Sequence[Key]) -> list[Key]:
     return sorted(found & set(keys))
 
 
-# --- putting back -----------------------------------------------------------------------
+# --- putting back ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _parts(zone: Zone, keys: Sequence[Key]) -> Iterator[list[Key]]:
         yield part
 
 
-# --- what is due ------------------------------------------------------------------------
+# --- what is due ----------------------------------------------------------------------
 
 
 def ask_for(zone: Zone, by: Order) -> None:

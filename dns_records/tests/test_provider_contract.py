@@ -545,7 +545,8 @@ def test_a_message_that_comes_after_its_time_is_refused(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was signed five seconds ago; one that is good for longer is taken."""
-    sign, ours = dns.tsig.sign, threading.current_thread()
+    sign: Any = dns.tsig.sign
+    ours = threading.current_thread()
 
     def sign_early(wire: Any, key: Any, rdata: Any, at: int, *rest: Any) -> Any:
         # A development name server signs its answers in a thread of this process.

@@ -7,8 +7,10 @@ import copy
 import pytest
 
 from dns_records.models import Lane, Zone
+from dns_records.providers import registry
 from dns_records.providers.memory import Faults, Store
 from dns_records.services import backends, delivery, reconcile, verification, zones
+from dns_records.services.lane_run import LaneRun
 from dns_records.services.reconcile import Audit, Order
 from dns_records.services.sweep import Sweeper
 from dns_records.tests.conftest import Broker
@@ -149,9 +151,7 @@ def test_what_was_applied_while_the_server_was_read_is_no_difference(
 ) -> None:
     add("www", A)
     deliver(zone)
-    provider = reconcile.registry.for_backend(
-        zone.backend.driver, zone.backend.options, ""
-    )
+    provider = registry.for_backend(zone.backend.driver, zone.backend.options, "")
     read = list(provider.read_zone(zone.name))
 
     def slowly(self: object, name: str) -> object:
@@ -185,12 +185,13 @@ def test_what_is_missing_or_different_is_put_back_through_the_lane(
     (answer,) = reconcile.restore(zone, reconcile.audit(zone).restorable, by)
     deliver(zone)
 
+    assert answer.request_id is not None
     request = Request.objects.get(pk=answer.request_id)
     assert (request.status, request.action) == ("completed", "reconcile")
     assert (request.requester, request.source) == ("ann", "command")
     why = (
-        "put back deleted.example.test. A, gone.example.test. A, other.example.test. A: "
-        "somebody asked for it"
+        "put back deleted.example.test. A, gone.example.test. A, "
+        "other.example.test. A: somebody asked for it"
     )
     assert request.comment == why
     assert request.events.filter(message=why, level="warning").count() == 1
@@ -308,9 +309,7 @@ def test_without_the_notice_the_loss_would_stay(
     zone: Zone, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The guard of the test above, taken away."""
-    monkeypatch.setattr(
-        delivery.LaneRun, "_not_as_left", lambda self, text, found: None
-    )
+    monkeypatch.setattr(LaneRun, "_not_as_left", lambda self, text, found: None)
     add("www", A)
     deliver(zone)
     store.rrsets.clear()
@@ -362,7 +361,7 @@ def test_who_dies_after_taking_a_lost_marker_has_left_the_order(
     def die(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(delivery.LaneRun, "_remember", die)
+    monkeypatch.setattr(LaneRun, "_remember", die)
     with pytest.raises(KeyboardInterrupt):
         deliver(zone)
     assert lane(zone).reconcile_at is not None

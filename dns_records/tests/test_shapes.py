@@ -16,9 +16,9 @@ import pytest
 
 from deploy.services import tsig
 from deploy.services.ports import HOST
-from dns_records.images import Key
+from dns_records.images import Image, Key
 from dns_records.models import RRset, Zone
-from dns_records.providers.base import Provider
+from dns_records.providers.base import Provider, RRsetChange
 from dns_records.services import backends, delivery, queue, verification, zones
 from dns_records.tests.provider_services import ZONE, OnTheWire, on_the_wire
 from dns_records.tests.world import applied, draft, fresh, hurry, post
@@ -58,7 +58,7 @@ class Place:
     def holds(self, name: str, rtype: str) -> bool:
         """Return whether the update server holds what we believe it does."""
         row = RRset.objects.get(name=name, type=rtype)
-        image = queue.Image.load(row.applied)
+        image = Image.load(row.applied)
         wanted = queue.rrset_change(Key(name, rtype), image)
         return self.provider.probe(ZONE, [wanted])
 
@@ -127,7 +127,7 @@ def test_a_name_that_only_a_wildcard_answers_for_does_not_pass(place: Place) -> 
     """Asked for alone, the name has just what is wanted; the server holds it not."""
     post(draft("add", "*.wild", "A", A))
     place.deliver(post(draft("add", "x", "A", A)))
-    wanted = queue.RRsetChange("www.wild.example.test.", "A", 300, (A,))
+    wanted = RRsetChange("www.wild.example.test.", "A", 300, (A,))
     assert place.provider.probe(ZONE, [wanted]) is False
     request = place.deliver(post(draft("add", "www.wild", "A", A)))
     assert request.status == "completed"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from dns_records.models import Batch, Fencing, Zone
-from dns_records.providers.base import RRsetChange
+from dns_records.providers.base import RRsetChange, Terms
 from dns_records.providers.errors import OutcomeUnknown
 from dns_records.providers.memory import Faults, MemoryProvider
 from dns_records.services import delivery, reconcile, unfenced, verification
@@ -118,9 +120,11 @@ def test_expectations_never_make_a_message_too_large(
     asked: list[list[str]] = []
     apply = MemoryProvider._apply
 
-    def note(self: MemoryProvider, name: str, changes: object, terms: object) -> object:
-        asked.append([each.name for each in terms.expected])  # type: ignore[attr-defined]
-        return apply(self, name, changes, terms)  # type: ignore[arg-type]
+    def note(
+        self: MemoryProvider, name: str, changes: Sequence[RRsetChange], terms: Terms
+    ) -> tuple[str, int]:
+        asked.append([each.name for each in terms.expected])
+        return apply(self, name, changes, terms)
 
     monkeypatch.setattr(MemoryProvider, "_apply", note)
     request = post(

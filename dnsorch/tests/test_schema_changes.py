@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import models
 from django.db.migrations import Migration, operations
@@ -11,19 +13,18 @@ from django.db.migrations.operations.base import Operation
 from dnsorch import schema_changes
 
 OURS = {"dns_records", "requests_tracker", "tokens", "kafka_bridge", "dnsorch"}
+NULLABLE: models.IntegerField[int | None, int | None] = models.IntegerField(null=True)
 LIMIT = models.CheckConstraint(name="limit", condition=models.Q(size__lt=9))
 
 
 def migration(*steps: Operation, contract: str = "") -> Migration:
     """Return a migration of an app that does these steps."""
-    made = Migration("0007_test", "shop")
-    made.operations = list(steps)
-    if contract:
-        made.contract = contract  # type: ignore[attr-defined]
+    attributes = {"operations": list(steps), "contract": contract}
+    made: Migration = type("Migration", (Migration,), attributes)("0007_test", "shop")
     return made
 
 
-def add(field: "models.Field[object, object]") -> operations.AddField:
+def add(field: "models.Field[Any, Any]") -> operations.AddField:
     """Return the step that adds a column."""
     return operations.AddField("order", "size", field)
 
@@ -69,11 +70,11 @@ def test_what_the_old_code_does_not_survive(step: Operation, why: str) -> None:
 @pytest.mark.parametrize(
     "step",
     [
-        add(models.IntegerField(null=True)),
+        add(NULLABLE),
         add(models.IntegerField(db_default=0)),
         operations.CreateModel("Sale", [("id", models.BigAutoField(primary_key=True))]),
         operations.AddIndex("order", models.Index(fields=["size"], name="order_size")),
-        operations.AlterField("order", "size", models.IntegerField(null=True)),
+        operations.AlterField("order", "size", NULLABLE),
         operations.RunPython(lambda apps, editor: None),
         operations.RemoveIndex("order", "order_size"),
         operations.RemoveConstraint("order", "limit"),

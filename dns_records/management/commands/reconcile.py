@@ -26,13 +26,13 @@ class Command(BaseCommand):
     """Compare a zone with its update server; with ``--restore`` put it right."""
 
     help = (
-        "Compare a zone with what its update server holds (by AXFR, or by the API of the "
-        "backend) and list the differences: missing, different, extra. With --restore "
-        "what is missing or different is written again, as tracked requests that go "
-        "through the zone's lane; what is extra is never touched. Exit code 0: as it "
-        "should be, extras aside, or on its way there; 1: something is missing or "
-        "different, or a request was rejected; 2: the server does not tell, or there is "
-        "no such zone."
+        "Compare a zone with what its update server holds (by AXFR, or by the API of "
+        "its backend) and list the differences: missing, different, extra. With "
+        "--restore what is missing or different is written again, as tracked requests "
+        "that go through the zone's lane; what is extra is never touched. Exit code 0: "
+        "as it should be, extras aside, or on its way there; 1: something is missing "
+        "or different, or a request was rejected; 2: the server does not tell, or "
+        "there is no such zone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -21,10 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def stack(shared: Stack) -> Stack:
+def stack(shared: Stack) -> Iterator[Stack]:
     """Give the stack that tests share: each uses names and keys of its own."""
     shared.since = datetime.now(UTC).isoformat()
-    return shared
+    yield shared
+    assert shared.overdue() == 0
 
 
 @pytest.fixture(scope="session")

@@ -199,6 +199,22 @@ class Stack:
                 return
             page = self.get(page["next"])
 
+    def overdue(self) -> float:
+        """Return the gauge of requests that are stuck."""
+
+        def look() -> httpx.Response | None:
+            try:
+                return httpx.get(f"{self.about['api']}/metrics", timeout=40)
+            except httpx.TransportError:
+                return None
+
+        page = until(look, "the API gives its metrics").raise_for_status().text
+        values = dict(
+            line.rsplit(" ", 1) for line in page.splitlines() if line[:1] != "#"
+        )
+        assert values["dnsorch_state_readable"] == "1.0"
+        return float(values["dnsorch_requests_overdue"])
+
     def final(self, request_id: str, seconds: float = PATIENCE) -> Any:
         """Return the request once it is final."""
 

@@ -37,10 +37,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
 
 
 @pytest.fixture
-def stack(shared: RealStack) -> RealStack:
+def stack(shared: RealStack) -> Iterator[RealStack]:
     """Give the stack that tests share: each uses names and keys of its own."""
     shared.since = datetime.now(UTC).isoformat()
-    return shared
+    yield shared
+    assert shared.overdue() == 0
 
 
 @pytest.fixture(scope="module")
