@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 SEED = int(os.environ.get("DNSORCH_TEST_SEED") or random.randrange(10**6))
 # Where the real services are not wanted, these tests do not exist.
 collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
+FURTHER = 50
 _table = Table()
 
 Run = Callable[..., AbstractContextManager[Trial]]
@@ -56,6 +57,15 @@ def stack(shared: FaultStack) -> Iterator[FaultStack]:
     shared.heal()
     yield shared
     shared.heal()
+
+
+@pytest.fixture(scope="session")
+def further_zones(shared: FaultStack) -> list[str]:
+    """Give zones that only the scenarios with many of them need."""
+    zones = [f"further-{number}.test." for number in range(FURTHER)]
+    shared.heal()
+    shared.add_zones(*zones)
+    return zones
 
 
 @pytest.fixture
