@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 from contextlib import suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
+# Below those that systems give to clients (32768 and up on Linux, 49152 elsewhere): a
+# port that nobody listens on for a while, as that of a killed service, stays free.
+LOWEST, HIGHEST = 20_000, 32_767
 
 
 class Ports:
@@ -33,18 +37,11 @@ class Ports:
 
     def _choose(self, purpose: str) -> None:
         while True:
-            port = _any_port()
+            port = random.randint(LOWEST, HIGHEST)
             if port not in self._given.values() and _free(port):
                 break
         self._given[purpose] = port
         self._file.write_text(json.dumps(self._given, indent=1) + "\n")
-
-
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _free(port: int) -> bool:

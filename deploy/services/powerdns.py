@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from deploy.services import packages, tsig
@@ -54,9 +55,8 @@ class PowerDNS(Service):
                     for key in (tsig.OURS, tsig.OTHER)
                 ],
             )
-            for zone in ZONES:
-                _add_zone(database, zone.rstrip("."))
         database.close()
+        add_zones(path, *ZONES)
         path.chmod(0o600)
 
     def command(self) -> Sequence[str]:
@@ -79,6 +79,13 @@ class PowerDNS(Service):
         done = subprocess.run([server, "--version"], capture_output=True, text=True)
         words = (done.stdout + done.stderr).split("PowerDNS Authoritative Server")[1]
         return f"PowerDNS Authoritative Server {words.split()[0]}"
+
+
+def add_zones(path: Path, *zones: str) -> None:
+    """Have zones in the server's database, each with the names that a zone needs."""
+    with closing(sqlite3.connect(path, timeout=10)) as database, database:
+        for zone in zones:
+            _add_zone(database, zone.rstrip("."))
 
 
 def _add_zone(database: sqlite3.Connection, zone: str) -> None:

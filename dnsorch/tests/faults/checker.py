@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from dnsorch.tests.faults.evidence import Evidence, Request
-from dnsorch.tests.faults.update_log import Added
+from dnsorch.tests.faults.update_log import RESTORED, Added
 
 FINAL = {"completed", "failed", "rejected", "cancelled"}
 MARKER = re.compile(r"v1 (\d+) (\d+)")
@@ -96,11 +96,19 @@ def versions_rise(evidence: Evidence) -> Found:
 def markers_rise(evidence: Evidence) -> Found:
     """I4: markers rise strictly; a batch number is in the log at most once."""
     last: dict[str, tuple[int, int]] = {}
-    for added, marker in _markers(evidence.added):
+    old: set[str] = set()
+    for added in evidence.added:
+        if added.name == RESTORED:
+            old.add(added.zone)
+        if (marker := _marker(added)) is None:
+            continue
         before = last.get(added.zone)
-        if before and (marker <= before or marker[1] < before[1]):
+        # An old copy of a zone has an old number; epochs rise whatever comes.
+        fell = before and marker[1] < before[1] and added.zone not in old
+        if before and (marker <= before or fell):
             yield f"{added.zone}: marker {marker} after {before}", ()
         last[added.zone] = marker
+        old.discard(added.zone)
     # A takeover repeats a number, and changes nothing but the marker.
     current: dict[str, tuple[int, int]] = {}
     takeover: set[str] = set()
@@ -120,7 +128,11 @@ def log_is_the_tracker(evidence: Evidence) -> Found:
     rows = {(each.zone, each.epoch, each.number): each for each in evidence.batches}
     logged: set[tuple[str, int, int]] = set()
     number: dict[str, int] = {}
-    for added, marker in _markers(evidence.added):
+    for added in evidence.added:
+        if added.name == RESTORED:
+            number.pop(added.zone, None)
+        if (marker := _marker(added)) is None:
+            continue
         zone, is_takeover = added.zone, number.get(added.zone) == marker[1]
         first = zone not in number
         number[zone] = marker[1]
@@ -227,9 +239,3 @@ def _marker(added: Added) -> tuple[int, int] | None:
         return None
     match = MARKER.fullmatch(added.text)
     return (int(match[1]), int(match[2])) if match else None
-
-
-def _markers(log: Iterable[Added]) -> Iterator[tuple[Added, tuple[int, int]]]:
-    for added in log:
-        if (marker := _marker(added)) is not None:
-            yield added, marker

@@ -19,7 +19,7 @@ from dnsorch.tests.faults.evidence import (
     Request,
 )
 from dnsorch.tests.faults.stack import FaultStack
-from dnsorch.tests.faults.update_log import Added
+from dnsorch.tests.faults.update_log import RESTORED, Added
 from dnsorch.tests.faults.workload import Workload
 
 _OPEN = """
@@ -48,7 +48,8 @@ WHERE change.name = ANY(%s) ORDER BY change.id
 _BATCHES = """
 SELECT zone.name, epoch, number, status, error
 FROM dns_records_batch AS batch JOIN dns_records_zone AS zone ON zone.id = lane_id
-WHERE batch.id > %s ORDER BY batch.id
+WHERE batch.id > %s AND zone.name = ANY(%s) AND zone.fencing = 'marker'
+ORDER BY batch.id
 """
 _OUTCOMES = """
 SELECT event.request_id::text, event.zone, event.type, event_seq
@@ -75,14 +76,20 @@ class Observer:
         """Note where every log and table ends now."""
         self._stack, self._workload = stack, workload
         self._like = f"{workload.label}-%"
-        self._positions = {zone: log.position() for zone, log in stack.logs_of.items()}
+        self._logs = {zone: stack.logs_of[zone] for zone in workload.zones}
+        self._positions = {zone: log.position() for zone, log in self._logs.items()}
+        self._restored: list[tuple[str, int]] = []
         self._last_batch = stack.rows(_LAST_BATCH)[0][0]
+
+    def is_known(self) -> bool:
+        """Say whether the tracker knows all that was asked for."""
+        keys = [asked.key for asked in self._workload.history]
+        return bool(self._stack.rows(_KNOWN, keys)[0][0] == len(keys))
 
     def is_quiet(self) -> bool:
         """Say whether all that was asked for is final, live and published."""
-        keys = [asked.key for asked in self._workload.history]
         # A message that Kafka holds yet is not known to the tracker.
-        if self._stack.rows(_KNOWN, keys)[0][0] < len(keys):
+        if not self.is_known():
             return False
         open_ = self._stack.rows(_OPEN, self._like, tuple(FINAL), self._like)
         return not any(open_[0])
@@ -120,7 +127,10 @@ class Observer:
                     _CHANGES, names
                 )
             ],
-            batches=[Batch(*row) for row in rows(_BATCHES, self._last_batch)],
+            batches=[
+                Batch(*row)
+                for row in rows(_BATCHES, self._last_batch, list(self._workload.zones))
+            ],
             outcomes=[Outcome(*row) for row in rows(_OUTCOMES, self._like)],
             published=self._published(ids),
             added=self.added(),
@@ -137,11 +147,19 @@ class Observer:
 
     def added(self) -> list[Added]:
         """Return what the name servers applied since the start, zone by zone."""
-        return [
-            added
-            for zone, log in self._stack.logs_of.items()
-            for added in log.since(self._positions[zone])
-        ]
+        found = []
+        for zone, log in self._logs.items():
+            own = log.since(self._positions[zone])
+            for name, position in self._restored:
+                if name == zone:
+                    at = len(own) - len(log.since(position))
+                    own.insert(at, Added(zone, RESTORED, ""))
+            found += own
+        return found
+
+    def note_restored(self, zone: str) -> None:
+        """Note that a zone has become an old copy of itself: what it logged is over."""
+        self._restored.append((zone, self._logs[zone].position()))
 
     def timeline(self, request_id: str) -> list[str]:
         """Return the timeline of a request, a line for each entry."""

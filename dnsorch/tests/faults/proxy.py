@@ -29,6 +29,7 @@ class Fault(Enum):
     CUT_REPLY = "it arrives, the connection is reset instead of the answer"
     DUPLICATE = "it arrives again on a connection of its own, after its answer"
     HOLD = "it arrives when the test says so"
+    NOTE = "none: it arrives, and its answer is noted"
 
 
 @dataclass
@@ -50,6 +51,7 @@ class _Link:
     server: socket.socket
     mute: bool = False
     cut: bool = False
+    noted: bool = False
     again: list[bytes] = field(default_factory=list)
 
     def close(self, *, reset: bool = False) -> None:
@@ -67,12 +69,13 @@ class _Link:
 class Proxy:
     """Listens on a port and passes on to ``target``, as its rules allow."""
 
+    _target: tuple[str, int]
+
     def __init__(
         self, target: str, *, port: int = 0, split: Split | None = None
     ) -> None:
         """Listen at once; ``split`` cuts what clients send, else as it comes."""
-        host, _, number = target.rpartition(":")
-        self._target = (host, int(number))
+        self.lead(target)
         self._split = split or (lambda data: ([data], b""))
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
@@ -80,6 +83,7 @@ class Proxy:
         self._healed = threading.Event()
         self.held: list[bytes] = []
         self.duplicates: list[bytes] = []
+        self.answers: list[bytes] = []
         self._listener = socket.create_server((HOST, port), backlog=128)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -111,6 +115,11 @@ class Proxy:
         for link in links:
             self._forget(link, reset=True)
         return len(links)
+
+    def lead(self, target: str) -> None:
+        """Lead whoever connects from now on to another server."""
+        host, _, number = target.rpartition(":")
+        self._target = (host, int(number))
 
     def release(self) -> list[bytes]:
         """Deliver what is held, each on a new connection; return the answers."""
@@ -158,6 +167,8 @@ class Proxy:
     def _answers(self, link: _Link) -> None:
         with suppress(OSError):
             for data in _stream(link.server):
+                if link.noted:
+                    self.answers.append(data)
                 if link.cut:
                     self._forget(link, reset=True)
                     return
@@ -183,6 +194,7 @@ class Proxy:
             return
         link.mute = link.mute or fault is Fault.DROP_REPLY
         link.cut = link.cut or fault is Fault.CUT_REPLY
+        link.noted = fault is Fault.NOTE
         if fault is Fault.DUPLICATE:
             link.again.append(unit)
         link.server.sendall(unit)
@@ -227,15 +239,18 @@ def dns_messages(data: bytes) -> tuple[list[bytes], bytes]:
     return units, data
 
 
+def is_update(unit: bytes) -> bool:
+    """Say whether a DNS message is an UPDATE that changes something (RFC 2136)."""
+    return len(unit) >= 14 and (unit[4] >> 3) & 0xF == 5 and unit[10:12] != b"\0\0"
+
+
 def is_batch(unit: bytes) -> bool:
     """Say whether a DNS message is an UPDATE that changes more than the marker.
 
     Opcode 5; the third count is of the update section (RFC 2136 section 2.2), in
     which the marker takes two.
     """
-    if len(unit) < 14 or (unit[4] >> 3) & 0xF != 5:
-        return False
-    return int.from_bytes(unit[10:12]) > 2
+    return is_update(unit) and int.from_bytes(unit[10:12]) > 2
 
 
 def is_commit(unit: bytes) -> bool:

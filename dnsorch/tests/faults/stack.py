@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ import psutil
 import psycopg2
 
 from deploy.services import tsig
+from deploy.services.bind import Primary, Secondary
+from deploy.services.ports import Ports
+from deploy.services.powerdns import add_zones
 from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import signal_group, until
 from dnsorch.tests.faults.proxy import Proxy, dns_messages
@@ -25,6 +28,8 @@ from dnsorch.tests.services.harness import SERVICES, ZONE, RealStack
 LEASE_S = 0.5
 #: Under half the lease, as every time limit of a provider.
 TIMEOUT_S = 0.24
+#: So long a process may take to finish or hand back its work at SIGTERM.
+DRAIN_S = 20.0
 WORKERS = ("worker", "worker-2")
 #: The stack's own processes that hold no data: a fault may end any of them.
 PROCESSES = (*WORKERS, "sweep", "api", "consumer", "publisher")
@@ -32,7 +37,19 @@ _SILENCES = """
 SELECT backend.failures FROM dns_records_backend AS backend
 JOIN dns_records_zone AS zone ON zone.backend_id = backend.id WHERE zone.name = %s
 """
+_AUDIT = """
+SELECT last_audit FROM dns_records_lane AS lane
+JOIN dns_records_zone AS zone ON zone.id = lane.zone_id WHERE zone.name = %s
+"""
 _APPLIED = "SELECT applied->'records'->>0 FROM dns_records_rrset WHERE name = %s"
+_END_LEASE = """
+UPDATE dns_records_lane AS lane SET lease_expires_at = now()
+FROM dns_records_zone AS zone WHERE zone.id = lane.zone_id AND zone.name = %s
+RETURNING lane.epoch
+"""
+_END_PUBLISHER_LEASE = """
+UPDATE requests_tracker_publisherlease SET expires_at = now() RETURNING token
+"""
 _CONFIGURE = """
 from dns_records.models import Zone
 from dns_records.services import backends
@@ -51,6 +68,7 @@ class FaultStack(RealStack):
 
     proxies: dict[str, Proxy] = field(default_factory=dict)
     logs_of: dict[str, UpdateLog] = field(default_factory=dict)
+    further: list[str] = field(default_factory=list)
     fired: int = 0
 
     # --- the links
@@ -73,6 +91,7 @@ class FaultStack(RealStack):
             "DNSORCH_DATABASE_IDLE_TIMEOUT_S": "2",
             "DNSORCH_FAILPOINTS": f"file:{self.failpoints}",
             "DNSORCH_LOG_LEVEL": "INFO",
+            "KAFKA_CLIENT_OPTIONS": '{"session.timeout.ms": 2000}',
         }
 
     def _open_proxies(self) -> None:
@@ -125,16 +144,24 @@ class FaultStack(RealStack):
         reference = f"file:{real.setting('DNSORCH_TEST_TSIG_SECRET_FILE')}"
         backends = {"embedded": options("bind"), "powerdns": options("powerdns")}
         self.shell(_CONFIGURE.format(options=backends, reference=reference))
+        self._register(self.powerdns_zone)
+
+    def _register(self, *zones: str, **more: str) -> None:
         with self.client() as client:
-            answer = client.post(
-                "/api/v2/zones/",
-                json={
-                    "name": self.powerdns_zone,
-                    "backend": "powerdns",
-                    "nameservers": self.servers[self.powerdns_zone],
-                },
-            )
-        assert answer.status_code == 201, answer.text
+            for zone in zones:
+                body = {"name": zone, "backend": "powerdns", **more}
+                answer = client.post(
+                    "/api/v2/zones/", json=body | {"nameservers": self.servers[zone]}
+                )
+                assert answer.status_code == 201, answer.text
+
+    def add_zones(self, *zones: str, **more: str) -> None:
+        """Have further zones, on PowerDNS."""
+        path = self.services / "powerdns" / "zones.sqlite3"
+        add_zones(path, *zones)
+        self.further += zones
+        self.logs_of |= {zone: PowerDnsLog(path, zone) for zone in zones}
+        self._register(*zones, **more)
 
     @property
     def powerdns_zone(self) -> str:
@@ -146,7 +173,10 @@ class FaultStack(RealStack):
         """The name servers of each zone, reached directly."""
         return {
             ZONE: real.setting("DNSORCH_NAMESERVERS").split(","),
-            self.powerdns_zone: [real.setting("DNSORCH_TEST_PDNS")],
+            **{
+                zone: [real.setting("DNSORCH_TEST_PDNS")]
+                for zone in (self.powerdns_zone, *self.further)
+            },
         }
 
     def link(self, zone: str) -> Proxy:
@@ -213,6 +243,30 @@ class FaultStack(RealStack):
         command = [str(SERVICES / action), service]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
+    def terminate(self, name: str) -> int:
+        """End a process as a rollout does, with SIGTERM; return its exit code."""
+        process = self.running.pop(name)
+        process.send_signal(signal.SIGTERM)
+        return process.wait(DRAIN_S)
+
+    @contextmanager
+    def another(self, name: str, command: str = "") -> Iterator[str]:
+        """Have a second process of a kind for a while; give its name."""
+        second = f"{name}-2"
+        self.commands[second] = command or self.commands[name]
+        self.start(second)
+        try:
+            yield second
+        finally:
+            if second in self.running:
+                self.kill(second)
+
+    def rndc(self, service: str, *words: str) -> str:
+        """Tell a BIND something; return what it says."""
+        kind = Primary if service == Primary.name else Secondary
+        ports = Ports(self.services / "ports.json")
+        return kind(self.services, ports).rndc(*words)
+
     def revive(self) -> list[str]:
         """Wake what is stopped and start what is dead; return what was dead."""
         for process in self.running.values():
@@ -269,9 +323,27 @@ class FaultStack(RealStack):
         finally:
             connection.close()
 
+    def end_lease(self, zone: str) -> None:
+        """Have the time of a lane's lease be over now, on the database's clock."""
+        self.rows(_END_LEASE, zone)
+
+    def end_publisher_lease(self) -> None:
+        """Have the time of the publisher's lease be over now."""
+        self.rows(_END_PUBLISHER_LEASE)
+
     def silences(self, zone: str) -> int:
         """Return how often in a row the backend of a zone gave no answer."""
         return int(self.rows(_SILENCES, zone)[0][0])
+
+    def await_audit(self, zone: str, reason: str) -> dict[str, Any]:
+        """Return what a zone was compared for this reason and found to differ in."""
+
+        def look() -> dict[str, Any] | None:
+            found: dict[str, Any] | None = self.rows(_AUDIT, zone)[0][0]
+            done = found is not None and found.get("reason", "").startswith(reason)
+            return found if done else None
+
+        return until(look, f"{zone} is compared: {reason}", 90)
 
     def applied(self, name: str) -> str | None:
         """Return the number that the last decided UPDATE left at a name."""

@@ -18,7 +18,7 @@ from dnsorch.tests.faults.evidence import (
     Published,
     Request,
 )
-from dnsorch.tests.faults.update_log import Added
+from dnsorch.tests.faults.update_log import RESTORED, Added
 
 ZONE, NAME, MARKER = "example.test.", "a.example.test.", "_dnsorch.example.test."
 DONE = ("completed",)
@@ -114,6 +114,11 @@ BROKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("I4", "a marker goes back", {"added": (*GOOD.added, marker(1, 8))}),
     ("I4", "a marker twice", {"added": (*GOOD.added, marker(2, 9))}),
     ("I4", "a number goes back", {"added": (*GOOD.added, marker(3, 8))}),
+    (
+        "I4",
+        "an epoch goes back with a restored zone",
+        {"added": (*GOOD.added, Added(ZONE, RESTORED, ""), marker(2, 7))},
+    ),
     ("I4", "a number carries twice", {"added": (*GOOD.added, marker(3, 9), added(2))}),
     ("I5", "a message without a row", {"added": (*GOOD.added, marker(2, 11))}),
     (
@@ -175,6 +180,21 @@ def test_what_a_server_ignored_in_part_is_not_applied_and_in_its_log() -> None:
     log = (*GOOD.added[:3], marker(2, 8), *GOOD.added[3:])
     batches = (GOOD.batches[0], ignored, GOOD.batches[2])
     assert checker.check(replace(GOOD, added=log, batches=batches)) == []
+
+
+def test_a_restored_zone_has_an_old_number_and_goes_on_with_a_new_one() -> None:
+    log = (
+        *GOOD.added,
+        Added(ZONE, RESTORED, ""),
+        marker(3, 7),
+        marker(3, 10),
+        added(2),
+    )
+    batches = (*GOOD.batches, Batch(ZONE, 3, 10, "applied"))
+    assert checker.check(replace(GOOD, added=log, batches=batches)) == []
+    unnoticed = tuple(each for each in log if each.name != RESTORED)
+    found = checker.check(replace(GOOD, added=unnoticed, batches=batches))
+    assert checker.invariants(found) == {"I4", "I5"}
 
 
 def test_a_violation_names_the_request_whose_timeline_tells() -> None:

@@ -23,6 +23,11 @@ from dnsorch.tests.faults.update_log import Added
 from dnsorch.tests.faults.workload import Workload
 
 BOUND_S = 30.0
+_REPLAYS = """
+SELECT count(*) FROM requests_tracker_requestevent AS event
+JOIN requests_tracker_request AS request ON request.id = event.request_id
+WHERE step = 'replayed' AND idempotency_key LIKE %s
+"""
 DIRECTORY: Path = settings.BASE_DIR / "var" / "faults"
 
 
@@ -121,6 +126,17 @@ class Trial:
     def texts(self, name: str) -> list[str]:
         """Return what its server added at a name, in order."""
         return [each.text for each in self.observer.added() if each.name == name]
+
+    def accepted(self) -> dict[str, list[int]]:
+        """Return what was accepted at each name, in that order."""
+        found: dict[str, list[int]] = {name: [] for name in self.workload.names}
+        for change in sorted(self.evidence.changes):
+            found[change.name].append(change.number)
+        return found
+
+    def replays(self) -> int:
+        """Return how often a client was told again what it had been told before."""
+        return int(self.stack.rows(_REPLAYS, f"{self.workload.label}-%")[0][0])
 
     def applied_twice(self) -> list[Added]:
         """Return what a name server added more than once."""

@@ -23,6 +23,12 @@ CREATE TRIGGER IF NOT EXISTS note_added AFTER INSERT ON records WHEN NEW.type = 
 BEGIN INSERT INTO added (name, content) VALUES (NEW.name, NEW.content); END;
 """
 
+_ADDED = """
+SELECT number, name, content FROM added WHERE number > ? AND name LIKE ? ORDER BY 1
+"""
+#: In the place of an owner name: from here on the zone is as an old copy of it was.
+RESTORED = ""
+
 
 class Added(NamedTuple):
     """One TXT record that a server added."""
@@ -86,6 +92,6 @@ class PowerDnsLog:
         ]
 
     def _rows(self, after: int) -> list[tuple[int, str, str]]:
-        select = "SELECT number, name, content FROM added WHERE number > ? ORDER BY 1"
+        values = (after, f"%.{self._zone.rstrip('.')}")
         with closing(sqlite3.connect(self._path, timeout=10)) as database:
-            return database.execute(select, (after,)).fetchall()
+            return database.execute(_ADDED, values).fetchall()

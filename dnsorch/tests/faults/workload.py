@@ -40,17 +40,19 @@ class Workload:
     history: list[Asked] = field(default_factory=list)
     slowest_s: float = 0.0
     written: dict[str, int] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> list[str]:
-        """The owner names of this workload."""
-        return [name for _, name, _ in self._writers()]
+        """The owner names of this workload: the writers' and those of others."""
+        return [name for _, name, _ in self._writers()] + self.others
 
     def write(self, count: int) -> None:
         """Have each writer write ``count`` more numbers; return once all are told."""
         writers = list(self._writers())
+        assert writers, "this workload has no writer"
         with ThreadPoolExecutor(len(writers)) as pool:
             futures = [pool.submit(self._write, *each, count) for each in writers]
         for future in futures:

@@ -21,6 +21,7 @@ SEED = int(os.environ.get("DNSORCH_TEST_SEED") or random.randrange(10**6))
 # Where the real services are not wanted, these tests do not exist; the soak is by hand.
 collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
 collect_ignore = [] if "DNSORCH_TEST_SOAK_MINUTES" in os.environ else ["test_soak.py"]
+FURTHER = 50
 _table = Table()
 
 Run = Callable[..., AbstractContextManager[Trial]]
@@ -57,6 +58,15 @@ def stack(shared: FaultStack) -> Iterator[FaultStack]:
     shared.heal()
     yield shared
     shared.heal()
+
+
+@pytest.fixture(scope="session")
+def further_zones(shared: FaultStack) -> list[str]:
+    """Give zones that only the scenarios with many of them need."""
+    zones = [f"further-{number}.test." for number in range(FURTHER)]
+    shared.heal()
+    shared.add_zones(*zones)
+    return zones
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dnsorch.tests.e2e.harness import until
+from dnsorch.tests.faults.proxy import Fault, Rule, is_update
 from dnsorch.tests.faults.scenarios.conftest import Run
 from dnsorch.tests.faults.stack import LEASE_S, WORKERS, FaultStack, await_fired
 from dnsorch.tests.services.harness import ZONE
@@ -70,11 +71,13 @@ def test_paused_past_the_lease(
         # Another worker does it all; then the first one wakes up in the past.
         trial.go_on()
         before = trial.observer.added()
+        sent = stack.link(zone).add(Rule(Fault.NOTE, is_update))
         os.kill(zombie, signal.SIGCONT)
         until(
             lambda: stack.logged("lease lost", *WORKERS) > lost or None,
             "the zombie notices",
         )
+        assert sent.met == 0
         assert trial.observer.added() == before
     assert trial.applied_twice() == []
 

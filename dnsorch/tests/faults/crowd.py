@@ -1,0 +1,90 @@
+"""Very many clients at once: each asks for one change, and asks only once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import httpx
+from confluent_kafka import Producer
+
+from dnsorch.tests import real
+from dnsorch.tests.e2e.harness import TOPICS
+from dnsorch.tests.faults.evidence import Asked
+from dnsorch.tests.faults.trial import Trial
+from dnsorch.tests.services.harness import change
+
+# What a system lets wait for a server's accept() is less than a crowd.
+CONNECTIONS = 500
+PATIENCE_S = 120.0
+
+
+class Crowd:
+    """Half of it comes over REST, half over Kafka; all write to the same RRsets."""
+
+    def __init__(self, trial: Trial, count: int, *, per_zone: int) -> None:
+        """Have ``count`` clients, and ``per_zone`` RRsets for them in each zone."""
+        self.trial = trial
+        label, zones = trial.workload.label, trial.workload.zones
+        self.places = [
+            (zone, f"{label}-{number}.{zone}")
+            for zone in zones
+            for number in range(per_zone)
+        ]
+        self.posts = [
+            (*self.places[number % len(self.places)], number + 1)
+            for number in range(count)
+        ]
+        trial.workload.others += [name for _, name in self.places]
+
+    def come(self) -> None:
+        """Have the RRsets; then have everybody write at the same time."""
+        stack = self.trial.stack
+        for zone in self.trial.workload.zones:
+            names = [name for own, name in self.places if own == zone]
+            stack.ask([change("create", name, "TXT", '"0"') for name in names], zone)
+        half = len(self.posts) // 2
+        self._produce(self.posts[:half])
+        asyncio.run(self._put_all(self.posts[half:]))
+
+    def _produce(self, posts: Sequence[tuple[str, str, int]]) -> None:
+        bootstrap = real.setting("KAFKA_BOOTSTRAP_SERVERS")
+        producer = Producer({"bootstrap.servers": bootstrap})
+        for zone, name, number in posts:
+            changes = [change("replace", name, "TXT", f'"{number}"')]
+            producer.produce(
+                TOPICS[0],
+                key=zone,
+                value=json.dumps({"zone": zone, "changes": changes}),
+                headers={"idempotency-key": f"{name}={number}"},
+            )
+        assert producer.flush(PATIENCE_S) == 0
+        self.trial.workload.history += [
+            Asked(f"{name}={number}", name, number, "kafka")
+            for _, name, number in posts
+        ]
+
+    async def _put_all(self, posts: Sequence[tuple[str, str, int]]) -> None:
+        about = self.trial.stack.about
+        async with httpx.AsyncClient(
+            base_url=about["api"],
+            headers={"Authorization": f"Bearer {about['token']}"},
+            limits=httpx.Limits(max_connections=CONNECTIONS),
+            timeout=PATIENCE_S,
+        ) as client:
+            asked = await asyncio.gather(*(self._put(client, *post) for post in posts))
+        self.trial.workload.history += asked
+
+    async def _put(
+        self, client: httpx.AsyncClient, zone: str, name: str, number: int
+    ) -> Asked:
+        key = f"{name}={number}"
+        answer = await client.put(
+            f"/api/v2/zones/{zone}/rrsets/{name}/TXT/",
+            json={"ttl": 60, "records": [f'"{number}"']},
+            headers={"Idempotency-Key": key},
+        )
+        taken = answer.status_code == 202
+        request_id = answer.json()["id"] if taken else None
+        return Asked(key, name, number, "rest", (answer.status_code,), request_id)

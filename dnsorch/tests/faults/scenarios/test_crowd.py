@@ -1,0 +1,39 @@
+"""Thousands of clients at once: nothing is refused, and DNS hears little of it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from dnsorch.tests.faults.crowd import Crowd
+from dnsorch.tests.faults.scenarios.conftest import FURTHER, Run
+from dnsorch.tests.faults.stack import FaultStack
+from dnsorch.tests.services.harness import ZONE
+
+COUNT = int(os.environ.get("DNSORCH_TEST_CROWD") or 2000)
+BOUND_S = 300.0
+#: Changes in one UPDATE, at least and on average.
+TOGETHER = 4
+
+
+@pytest.mark.parametrize(
+    ("target", "zones", "per_zone"),
+    [("one zone", 1, 100), ("50 zones", FURTHER, 2), ("one RRset", 1, 1)],
+)
+def test_a_crowd(
+    run: Run,
+    stack: FaultStack,
+    further_zones: list[str],
+    target: str,
+    zones: int,
+    per_zone: int,
+) -> None:
+    chosen = [ZONE] if zones == 1 else further_zones
+    how = {"rest": 0, "kafka": 0, "bound_s": BOUND_S}
+    with run(f"28 {COUNT} to {target}", *chosen, **how) as trial:
+        Crowd(trial, COUNT, per_zone=per_zone).come()
+    assert {each.statuses for each in trial.evidence.asked} == {(202,), ()}
+    assert len(trial.evidence.requests) == COUNT
+    assert {each.status for each in trial.evidence.requests} == {"completed"}
+    assert len(trial.evidence.batches) * TOGETHER < COUNT

@@ -1,0 +1,91 @@
+"""Messages that arrive in the time for which they are signed, and yet too late.
+
+The leases of this module are long, so that the signatures are (RFC 8945 section 5.2.3);
+they are ended by hand. What refuses the message is the marker alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import dns.message
+import dns.rcode
+import pytest
+
+from dnsorch.tests.e2e.harness import until
+from dnsorch.tests.faults.proxy import Fault, Rule, is_batch, is_update
+from dnsorch.tests.faults.scenarios.conftest import Run
+from dnsorch.tests.faults.stack import LEASE_S, WORKERS, FaultStack
+
+both = pytest.mark.parametrize("zone", ["bind", "powerdns"], indirect=True)
+LONG_S = 60
+DELIVERERS = (*WORKERS, "sweep")
+
+
+@pytest.fixture(scope="module")
+def long_leases(shared: FaultStack) -> Iterator[FaultStack]:
+    """Have whoever delivers take leases that last."""
+
+    def give(seconds: float) -> None:
+        shared.env["DNSORCH_LEASE_S"] = str(seconds)
+        for name in DELIVERERS:
+            shared.kill(name)
+            shared.start(name)
+
+    shared.heal()
+    give(LONG_S)
+    yield shared
+    give(LEASE_S)
+
+
+def rcode(answer: bytes) -> str:
+    """Return the rcode of a DNS message over TCP."""
+    # Signed for the first sender: that one knows the request's MAC, we do not.
+    message = dns.message.from_wire(answer[2:], keyring=False)
+    return dns.rcode.to_text(message.rcode())
+
+
+@both
+def test_paused_after_signing(
+    run: Run, stack: FaultStack, long_leases: FaultStack, zone: str
+) -> None:
+    with run("4 paused after_sign", zone) as trial:
+        lost = stack.logged("lease lost", *WORKERS)
+        (fired,) = trial.arm("after_sign=stop")
+        trial.write(2)
+        zombie = stack.await_stopped(fired)
+        stack.end_lease(zone)
+        trial.write(2)
+        trial.go_on()
+        before = trial.observer.added()
+        link = stack.link(zone)
+        link.answers.clear()
+        rule = link.add(Rule(Fault.NOTE, is_update, times=1))
+        os.kill(zombie, signal.SIGCONT)
+        until(
+            lambda: stack.logged("lease lost", *WORKERS) > lost or None,
+            "the zombie notices",
+        )
+        assert rule.met == 1
+        assert [rcode(answer) for answer in link.answers] == ["NXRRSET"]
+        assert trial.observer.added() == before
+    assert trial.applied_twice() == []
+
+
+@both
+def test_delivered_after_a_takeover(
+    run: Run, stack: FaultStack, long_leases: FaultStack, zone: str
+) -> None:
+    with run("7 delivered after a takeover", zone) as trial:
+        rule = stack.link(zone).add(Rule(Fault.HOLD, is_batch, times=1))
+        trial.write(3)
+        until(lambda: rule.met or None, "an UPDATE is held")
+        trial.faults = rule.met
+        trial.go_on()
+        before = trial.observer.added()
+        assert [rcode(answer) for answer in stack.link(zone).release()] == ["NXRRSET"]
+        assert trial.observer.added() == before
+    assert trial.evidence.batches[0].status == "not_applied"
+    assert trial.applied_twice() == []
