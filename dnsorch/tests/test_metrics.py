@@ -10,15 +10,11 @@ import pytest
 from dnsorch import metrics
 
 
-@pytest.mark.parametrize(
-    ("process", "name"),
-    [
-        (SimpleNamespace(index=3), "place-3"),
-        (SimpleNamespace(), str(os.getpid())),
-    ],
-)
+@pytest.mark.parametrize("index", [3, None], ids=["in a pool", "by itself"])
 def test_what_tells_processes_apart(
-    monkeypatch: pytest.MonkeyPatch, process: object, name: str
+    monkeypatch: pytest.MonkeyPatch, index: int | None
 ) -> None:
+    process = SimpleNamespace() if index is None else SimpleNamespace(index=index)
+    name = str(os.getpid()) if index is None else f"place-{index}"
     monkeypatch.setattr(metrics, "current_process", lambda: process)
     assert metrics.process_name() == name
