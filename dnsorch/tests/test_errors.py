@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-import psycopg2.errors  # type: ignore[import-untyped]
+import psycopg2.errors
 import pytest
 from django.core.exceptions import (
     DisallowedHost,
