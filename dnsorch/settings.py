@@ -194,7 +194,16 @@ else:
         ),
     }
     if _database["ENGINE"] == "django.db.backends.postgresql":
-        _database["OPTIONS"].setdefault("connect_timeout", 5)
+        # A server that is gone without a word is noticed within half a minute: to wait
+        # for its answer has no other end.
+        for _name, _value in {
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 25_000,
+        }.items():
+            _database["OPTIONS"].setdefault(_name, _value)
         # PgBouncer refuses parameters of a session: there, set them on the role.
         if not _behind_pgbouncer:
             _database["OPTIONS"].setdefault(

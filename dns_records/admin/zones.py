@@ -42,7 +42,6 @@ class ZoneAdmin(ServiceAdmin[Zone]):
     list_filter = ("backend", "verify_policy", "lane__state")
     list_select_related = ("backend", "lane")
     search_fields = ("name",)
-    actions = ("reconcile",)
     fieldsets = (
         (None, {"fields": ("name", "backend", "default_ttl")}),
         (
@@ -58,7 +57,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         ),
         ("Safety", {"fields": ("fencing",)}),
     )
-    actions = ("check_nameservers",)
+    actions = ("check_nameservers", "reconcile")
 
     @admin.display(description="lane")
     def lane_state(self, zone: Zone) -> str:

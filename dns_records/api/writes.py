@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,8 @@ class ChangingView(TrackedView):
         ``body`` gives the answer's body anew once the request is final.
         """
         if self.dry_run:
-            origin = self.origin(action, idempotency_key="")
+            # Nothing is kept of a plan, its key neither; a wrong one is told all the same.
+            origin = replace(self.origin(action), idempotency_key="")
             return Response(changes.dry_run(read, access=self.access, origin=origin))
         conditions = {
             name: self.request.headers[name]

@@ -89,6 +89,7 @@ def test_no_answer_is_a_server_error_or_undocumented(
     found = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),
+            *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
             *("run", f"{own.about['api']}/api/{version}/schema/?format=json"),
             *("--header", f"Authorization: Bearer {own.about['token']}"),
             *("--checks", ",".join(CHECKS)),

@@ -52,6 +52,7 @@ class _Link:
     mute: bool = False
     cut: bool = False
     noted: bool = False
+    lossy: bool = False
     again: list[bytes] = field(default_factory=list)
 
     def close(self, *, reset: bool = False) -> None:
@@ -103,10 +104,17 @@ class Proxy:
         return rule
 
     def heal(self) -> None:
-        """Forget all rules; what is delayed goes on, what is held stays held."""
+        """Forget all rules; what is delayed goes on, what is held stays held.
+
+        Connections on which something was lost are reset, as by a server that was
+        away and does not know them: TCP itself would have brought it.
+        """
         with self._lock:
             self._rules.clear()
             self._healed.set()
+            lossy = [link for link in self._links if link.lossy]
+        for link in lossy:
+            self._forget(link, reset=True)
 
     def cut(self) -> int:
         """Reset every connection that there is; return how many there were."""
@@ -183,6 +191,7 @@ class Proxy:
         fault = rule.fault if rule else None
         if rule and fault is Fault.DELAY:
             self._healed.wait(rule.seconds)
+        link.lossy = link.lossy or fault in (Fault.BLACK_HOLE, Fault.DROP_REPLY)
         if fault is Fault.BLACK_HOLE:
             return
         if fault is Fault.RESET:

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from django.conf import settings
@@ -155,8 +155,13 @@ class Trial:
         for log in self.stack.directory.glob("*.log"):
             shutil.copy(log, directory)
         shutil.copy(self.stack.services / "bind" / "log", directory / "bind.log")
-        evidence = json.dumps(asdict(self.evidence) | {"served": None}, indent=1)
-        (directory / "evidence.json").write_text(evidence)
+        served = [
+            [server, name, sorted(texts)]
+            for (server, name), texts in self.evidence.served.items()
+        ]
+        evidence = asdict(replace(self.evidence, served={})) | {"served": served}
+        text = json.dumps(evidence, indent=1)
+        (directory / "evidence.json").write_text(text + "\n")
         lines = [f"seed {self.seed}; logs, history and update log are in {directory}"]
         lines += [f"{each.invariant}: {each.detail}" for each in violations]
         ids = {key for each in violations for key in each.request_ids}
@@ -182,8 +187,7 @@ class Table:
         try:
             yield trial
         except BaseException:
-            trial.judge()
-            print(trial.keep([]))
+            print(trial.keep(trial.judge()))
             raise
         violations = trial.judge()
         self.rows.append(row(trial.name, trial.faults, trial.evidence, violations))

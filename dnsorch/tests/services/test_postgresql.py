@@ -33,6 +33,17 @@ def test_every_session_has_limits(stack: RealStack, limit: str, value: str) -> N
     assert stack.shell(SHOW.format(limit)) == value
 
 
+def test_every_session_notices_a_server_that_is_gone(stack: RealStack) -> None:
+    parameters = stack.shell("""
+from django.db import connection
+connection.ensure_connection()
+print(json.dumps(connection.connection.get_dsn_parameters()))
+""")
+    watched = {"keepalives_idle": "10", "keepalives_interval": "5"}
+    watched |= {"keepalives_count": "3", "tcp_user_timeout": "25000"}
+    assert watched.items() <= parameters.items()
+
+
 def test_requests_survive_that_every_connection_is_cut(stack: RealStack) -> None:
     names = Names()
     posts = in_parallel(

@@ -55,9 +55,16 @@ def test_killed_twice(run: Run, zone: str, place: str, name: str) -> None:
     assert trial.applied_twice() == []
 
 
-@both
 @pytest.mark.parametrize(
-    "place", ["after_wal", "before_send", "after_send", "after_probe"]
+    ("zone", "place"),
+    [
+        ("bind", "after_wal"),
+        ("bind", "before_send"),
+        ("bind", "after_send"),
+        ("bind", "after_probe"),
+        ("powerdns", "before_send"),
+    ],
+    indirect=["zone"],
 )
 def test_paused_past_the_lease(
     run: Run, stack: FaultStack, zone: str, place: str
@@ -82,7 +89,6 @@ def test_paused_past_the_lease(
     assert trial.applied_twice() == []
 
 
-@both
 @pytest.mark.parametrize(
     "points", [("before_commit",), ("before_send=exit", "after_takeover")]
 )
