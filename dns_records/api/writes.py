@@ -36,7 +36,7 @@ class ChangingView(TrackedView):
         ``body`` gives the answer's body anew once the request is final.
         """
         if self.dry_run:
-            # Nothing is kept of a plan, its key neither; a wrong one is told all the same.
+            # Nothing is kept of a plan, its key neither; a wrong one is still told.
             origin = replace(self.origin(action), idempotency_key="")
             return Response(changes.dry_run(read, access=self.access, origin=origin))
         conditions = {
