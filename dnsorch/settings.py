@@ -253,7 +253,7 @@ CELERY_BROKER_URL = env_secret(
 )
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     {
-        # What a client waits for at most when the broker says nothing: a hint.
+        # A client may wait for it, and for a hint only.
         "socket_timeout": 1,
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
