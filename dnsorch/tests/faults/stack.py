@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -28,6 +29,8 @@ from dnsorch.tests.services.harness import SERVICES, ZONE, RealStack
 LEASE_S = 0.5
 #: Under half the lease, as every time limit of a provider.
 TIMEOUT_S = 0.24
+#: A dead consumer's partitions come free soon.
+SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 #: So long a process may take to finish or hand back its work at SIGTERM.
 DRAIN_S = 20.0
 WORKERS = ("worker", "worker-2")
@@ -91,7 +94,7 @@ class FaultStack(RealStack):
             "DNSORCH_DATABASE_IDLE_TIMEOUT_S": "2",
             "DNSORCH_FAILPOINTS": f"file:{self.failpoints}",
             "DNSORCH_LOG_LEVEL": "INFO",
-            "KAFKA_CLIENT_OPTIONS": '{"session.timeout.ms": 2000}',
+            "KAFKA_CLIENT_OPTIONS": json.dumps(SESSION),
         }
 
     def _open_proxies(self) -> None:
