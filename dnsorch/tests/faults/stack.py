@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,6 +244,23 @@ class FaultStack(RealStack):
         return process.wait(DRAIN_S)
 
     @contextmanager
+    def configured(self, variables: Mapping[str, str], *names: str) -> Iterator[None]:
+        """Have processes run with other variables for a while."""
+
+        def restart(chosen: Mapping[str, str]) -> None:
+            self.env.update(chosen)
+            for name in names:
+                self.kill(name)
+                self.start(name)
+
+        before = {name: self.env[name] for name in variables}
+        restart(variables)
+        try:
+            yield
+        finally:
+            restart(before)
+
+    @contextmanager
     def another(self, name: str, command: str = "") -> Iterator[str]:
         """Have a second process of a kind for a while; give its name."""
         second = f"{name}-2"
@@ -334,7 +351,7 @@ class FaultStack(RealStack):
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] | None = self.rows(_AUDIT, zone)[0][0]
-            done = found is not None and found.get("reason", "").startswith(reason)
+            done = found is not None and reason in found.get("reason", "")
             return found if done else None
 
         return until(look, f"{zone} is compared: {reason}", 90)
