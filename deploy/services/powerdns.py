@@ -82,10 +82,14 @@ class PowerDNS(Service):
 
 
 def add_zones(path: Path, *zones: str) -> None:
-    """Have zones in the server's database, each with the names that a zone needs."""
+    """Have zones in the server's database, as new: with what every zone needs."""
     with closing(sqlite3.connect(path, timeout=10)) as database, database:
+        # What hangs on a zone goes with it.
+        database.execute("PRAGMA foreign_keys = ON")
         for zone in zones:
-            _add_zone(database, zone.rstrip("."))
+            name = zone.rstrip(".")
+            database.execute("DELETE FROM domains WHERE name = ?", (name,))
+            _add_zone(database, name)
 
 
 def _add_zone(database: sqlite3.Connection, zone: str) -> None:

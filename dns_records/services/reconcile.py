@@ -86,14 +86,20 @@ class Audit:
         return {kind: found[kind] for kind in ("missing", "different", "extra")}
 
     def as_dict(self, limit: int | None = None) -> dict[str, Any]:
-        """Return the JSON form, with at most ``limit`` of the differences."""
+        """Return the JSON form, with at most ``limit`` of the differences.
+
+        What can be put back comes first where not all of them are there.
+        """
+        shown = self.differences
+        if limit is not None and len(shown) > limit:
+            shown = tuple(sorted(shown, key=lambda each: each.kind == "extra"))
         return {
             "zone": self.zone,
             "at": clock.iso(self.at),
             "rrsets": self.rrsets,
             "in_motion": self.in_motion,
             **self.counts,
-            "differences": [each.as_dict() for each in self.differences[:limit]],
+            "differences": [each.as_dict() for each in shown[:limit]],
         }
 
 

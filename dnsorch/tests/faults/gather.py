@@ -158,7 +158,7 @@ class Observer:
         return found
 
     def note_restored(self, zone: str) -> None:
-        """Note that a zone has become an old copy of itself: what it logged is over."""
+        """Note that a zone has now an old marker, or none: an older state of itself."""
         self._restored.append((zone, self._logs[zone].position()))
 
     def timeline(self, request_id: str) -> list[str]:

@@ -26,7 +26,7 @@ BEGIN INSERT INTO added (name, content) VALUES (NEW.name, NEW.content); END;
 _ADDED = """
 SELECT number, name, content FROM added WHERE number > ? AND name LIKE ? ORDER BY 1
 """
-#: In the place of an owner name: from here on the zone is as an old copy of it was.
+#: In the place of an owner name: from here on the marker is not as we left it.
 RESTORED = ""
 
 

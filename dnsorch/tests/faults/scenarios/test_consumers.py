@@ -25,7 +25,6 @@ from dnsorch.tests.faults.stack import FaultStack, await_fired
 from dnsorch.tests.faults.trial import Trial
 from dnsorch.tests.services.harness import ZONE, kafka_admin
 
-LOST = "partitions_lost"
 PREFIX = "dnsorch-dlq-"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from dnsorch.tests.faults.crowd import Crowd
 from dnsorch.tests.faults.scenarios.conftest import FURTHER, Run
-from dnsorch.tests.faults.stack import FaultStack
+from dnsorch.tests.faults.stack import PROCESSES, FaultStack
 from dnsorch.tests.services.harness import ZONE
 
 COUNT = int(os.environ.get("DNSORCH_TEST_CROWD") or 2000)
@@ -17,6 +18,21 @@ BOUND_S = 300.0
 TOGETHER = 4
 
 
+@pytest.fixture(scope="module")
+def no_detour(shared: FaultStack) -> Iterator[None]:
+    """Have the processes go to their services directly, with leases as in production.
+
+    What is measured is them, not proxies that share one interpreter.
+    """
+    shared.heal()
+    direct = super(FaultStack, shared).variables()
+    names = ("DATABASE_URL", "CELERY_BROKER_URL", "KAFKA_BOOTSTRAP_SERVERS")
+    variables = {name: direct[name] for name in names}
+    with shared.configured(variables | {"DNSORCH_LEASE_S": "12"}, *PROCESSES):
+        yield
+
+
+@pytest.mark.usefixtures("no_detour")
 @pytest.mark.parametrize(
     ("target", "zones", "per_zone"),
     [("one zone", 1, 100), ("50 zones", FURTHER, 2), ("one RRset", 1, 1)],

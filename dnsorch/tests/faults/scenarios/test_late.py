@@ -17,27 +17,18 @@ import pytest
 from dnsorch.tests.e2e.harness import until
 from dnsorch.tests.faults.proxy import Fault, Rule, is_batch, is_update
 from dnsorch.tests.faults.scenarios.conftest import Run
-from dnsorch.tests.faults.stack import LEASE_S, WORKERS, FaultStack
+from dnsorch.tests.faults.stack import WORKERS, FaultStack
 
 both = pytest.mark.parametrize("zone", ["bind", "powerdns"], indirect=True)
-LONG_S = 60
-DELIVERERS = (*WORKERS, "sweep")
 
 
 @pytest.fixture(scope="module")
 def long_leases(shared: FaultStack) -> Iterator[FaultStack]:
     """Have whoever delivers take leases that last."""
 
-    def give(seconds: float) -> None:
-        shared.env["DNSORCH_LEASE_S"] = str(seconds)
-        for name in DELIVERERS:
-            shared.kill(name)
-            shared.start(name)
-
     shared.heal()
-    give(LONG_S)
-    yield shared
-    give(LEASE_S)
+    with shared.configured({"DNSORCH_LEASE_S": "60"}, *WORKERS, "sweep"):
+        yield shared
 
 
 def rcode(answer: bytes) -> str:

@@ -13,6 +13,7 @@ from dnsorch.tests.faults.stack import FaultStack, await_fired
 from dnsorch.tests.faults.trial import Trial
 from dnsorch.tests.services.harness import ZONE
 
+LOST = "publisher_lease_lost"
 _WAITING = """
 SELECT count(*) FROM requests_tracker_outboxevent AS event
 JOIN requests_tracker_request AS request ON request.id = event.request_id
@@ -28,8 +29,9 @@ def repeated(trial: Trial) -> int:
 
 def test_killed_and_stopped_after_producing(run: Run, stack: FaultStack) -> None:
     with run("24 publisher killed, stopped", ZONE, stack.powerdns_zone) as trial:
-        lost = stack.logged("publisher_lease_lost", "publisher", "publisher-2")
-        with stack.another("publisher"):
+        with stack.another("publisher") as second:
+            both = ("publisher", second)
+            lost = stack.logged(LOST, *both)
             for action in ("exit", "stop"):
                 (fired,) = trial.arm(f"after_produce={action}")
                 trial.write(2)
@@ -43,9 +45,7 @@ def test_killed_and_stopped_after_producing(run: Run, stack: FaultStack) -> None
                     os.kill(pid, signal.SIGCONT)
                 stack.revive()
             until(
-                lambda: stack.logged("publisher_lease_lost", "publisher", "publisher-2")
-                > lost
-                or None,
+                lambda: stack.logged(LOST, *both) > lost or None,
                 "the one that was stopped notices",
             )
             trial.write(2)

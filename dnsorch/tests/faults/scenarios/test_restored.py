@@ -42,10 +42,9 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
         assert stack.resolve(new, server=stack.servers[ZONE][0]) == set()
         trial.write(1)
         audit = stack.await_audit(ZONE, "the marker went back")
+        (made,) = [stack.final(request) for request in audit["requests"]]
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
     assert (listed[gone], listed[new]) == ("different", "missing")
-    (request,) = audit["requests"]
-    made = stack.final(request)
     assert made["status"] == "completed"
     assert "the marker went back" in made["comment"]
     assert any("the marker went back" in each["message"] for each in made["events"])
@@ -86,12 +85,12 @@ def test_the_database_is_restored(run: Run, stack: FaultStack) -> None:
         trial.faults = 1
         trial.write(1)
         audit = stack.await_audit(ZONE, "the database is older than the server")
+        for request in audit["requests"]:
+            assert stack.final(request)["status"] == "completed"
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
     assert {listed[name] for name in names} == {"different"}
     # What it never wrote, as far as it knows, is not its own to delete.
-    assert listed[later] == "extra"
-    for request in audit["requests"]:
-        assert stack.final(request)["status"] == "completed"
+    assert audit["extra"] >= 1
     for name in names:
         assert everywhere(stack, name, "TXT") == [{'"2"'}] * 2
     assert everywhere(stack, later, "A") == [{ADDRESS}] * 2
