@@ -305,6 +305,18 @@ class FaultStack(RealStack):
             return [process, *process.children(recursive=True)]
         return []
 
+    @contextmanager
+    def paused(self, *names: str) -> Iterator[None]:
+        """Have processes stand still for a while, with SIGSTOP."""
+        stopped = [each for name in names for each in self.processes(name)]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.send_signal(signal.SIGCONT)
+
     def await_stopped(self, file: Path) -> int:
         """Wait until the process that hit a ``stop`` stands still; return its id."""
         pid = await_fired(file)
