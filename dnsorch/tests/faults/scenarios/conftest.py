@@ -20,10 +20,10 @@ HERE = Path(__file__).parent
 SEED = int(os.environ.get("DNSORCH_TEST_SEED") or random.randrange(10**6))
 # Where the real services are not wanted, these tests do not exist.
 collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
-FURTHER = 50
 _table = Table()
 
 Run = Callable[..., AbstractContextManager[Trial]]
+FURTHER = 50
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
