@@ -34,7 +34,7 @@ class WatchedStack(RealStack):
     """A stack whose database a test looks into."""
 
     def rows(self, select: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return what a SELECT gives."""
+        """Return the rows of a statement."""
         url = urlsplit(real.setting("DATABASE_URL"))
         direct = url._replace(path=f"/{self.database}").geturl()
         connection = psycopg2.connect(direct)
