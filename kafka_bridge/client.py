@@ -29,7 +29,8 @@ class ItemResult(NamedTuple):
 class Answer:
     """What came back for one POST.
 
-    ``status`` is None where nothing came back (refused, timed out, cut off).
+    ``status`` is None where nothing came back (refused, timed out, cut off);
+    ``too_slow`` says that it was not there in time, and the API may be at it still.
     ``results`` is set only for a 207 with one result per item. ``problem`` is set
     only for ``application/problem+json``, the API's own way to refuse. ``detail``
     is for logs; ``retry_after`` is in seconds.
@@ -40,6 +41,7 @@ class Answer:
     problem: dict[str, Any] | None = None
     retry_after: float | None = None
     detail: str = ""
+    too_slow: bool = False
 
 
 class ApiClient:
@@ -89,7 +91,11 @@ class ApiClient:
                 },
             )
         except httpx.RequestError as error:
-            return Answer(None, detail=f"{type(error).__name__}: {error}")
+            return Answer(
+                None,
+                detail=f"{type(error).__name__}: {error}",
+                too_slow=isinstance(error, httpx.ReadTimeout),
+            )
         # A token that was refused may have been replaced: read it anew next time.
         self._stale_token = response.status_code == 401
         return _answer(response, len(items))

@@ -64,7 +64,8 @@ class RequestConsumer:
         self._api = api
         self._dead_letters = dead_letters
         self._batch_size = min(batch_size, MAX_BATCH)
-        # Shrinks when the API refuses a batch as a whole, grows with each success.
+        # Shrinks when the API refuses a batch as a whole or takes too long for it,
+        # grows with each success.
         self._limit = self._batch_size
         self._backoff = backoff
         self._halts = 0
@@ -199,6 +200,9 @@ class RequestConsumer:
             self._grow()
             batch[0].rejection = verdicts.reason(answer.problem, answer.status)
         else:
+            if answer.too_slow:
+                # The same again would not be quicker, and the first is still at work.
+                self._limit = max(1, len(batch) // 2)
             self._hold(_partitions(batch), answer.retry_after)
 
     def _on_results(self, batch: list[Pending], answer: Answer) -> None:

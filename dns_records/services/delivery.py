@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 
-from dns_records.models import Batch, Change, ChangeStatus, LaneState, Zone
+from dns_records.models import Batch, LaneState, Zone
 from dns_records.providers.base import Receipt, RRsetChange
 from dns_records.providers.errors import (
     Fenced,
@@ -25,6 +24,7 @@ from dns_records.providers.errors import (
 )
 from dns_records.services import (
     breaker,
+    claims,
     lanes,
     observations,
     queue,
@@ -36,10 +36,6 @@ from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
 from dnsorch import failpoints, tracing
-from requests_tracker.models import Step
-from requests_tracker.services import lifecycle
-from requests_tracker.services.timeline import Entry
-from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
 
@@ -243,7 +239,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
         ProviderError: it has to wait, and what was sent stays undecided.
         LeaseLost: nothing more may be written.
     """
-    batch, parcels = _claim(run, parcels)
+    batch, parcels = claims.claim(run, parcels)
     if batch is None:
         return
     failpoints.hit("after_wal")
@@ -271,52 +267,6 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
         raise
     else:
         _conclude(run, batch, parcels, receipt.rcode)
-
-
-def _claim(
-    run: LaneRun, parcels: Sequence[Parcel]
-) -> tuple[Batch | None, Sequence[Parcel]]:
-    """Write the batch and take its requests, which may have been cancelled meanwhile.
-
-    The images are read again under the requests' locks: a change set that was taken
-    out since may have changed them.
-    """
-    server = run.zone.nameservers[0] if run.zone.nameservers else run.zone.backend.name
-    with transaction.atomic():
-        ids = [parcel.request_id for parcel in parcels]
-        others = len(ids) - 1
-        together = f" with {others} other change set(s)" if others else ""
-        number = run.next_number()
-        moved = lifecycle.move(
-            ids,
-            Status.PROVISIONING,
-            [
-                Entry(
-                    Step.SENT,
-                    f"UPDATE {run.lease.epoch}.{number} sent to {server}{together}",
-                    data={"epoch": run.lease.epoch, "number": number},
-                )
-            ],
-            count_attempt=True,
-        )
-        kept = {request.pk for request in moved}
-        if not kept:
-            return None, []
-        rows = Change.objects.filter(
-            request__in=kept, status=ChangeStatus.PENDING
-        ).order_by("id")
-        grouped: dict[object, list[Change]] = {}
-        for row in rows:
-            grouped.setdefault(row.request_id, []).append(row)
-        parcels = [
-            Parcel(parcel.request_id, tuple(grouped[parcel.request_id]))
-            for parcel in parcels
-            if parcel.request_id in kept
-        ]
-        images, _ = queue.message(parcels)
-        batch = run.write_batch(number, requests=len(parcels), images=images)
-        rows.update(status=ChangeStatus.SENT, batch=batch)
-    return batch, parcels
 
 
 def _conclude(

@@ -9,6 +9,7 @@ from dns_records.providers import registry
 from dns_records.providers.base import RRsetChange
 from dns_records.services import (
     backends,
+    claims,
     delivery,
     verification,
     withdrawal,
@@ -187,14 +188,14 @@ def test_a_request_taken_out_meanwhile_is_not_sent(
 ) -> None:
     """Between the scan and the claim somebody cancels."""
     first, second = add("a", "192.0.2.1"), add("b", "192.0.2.1")
-    claim = delivery._claim
+    claim = claims.claim
 
     def cancel_first(run: LaneRun, parcels: object) -> object:
         if fresh(first).status == "queued":
             withdrawal.cancel(zone, first.pk, "team-web")
         return claim(run, parcels)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(delivery, "_claim", cancel_first)
+    monkeypatch.setattr(claims, "claim", cancel_first)
     delivery.drain(zone.pk)
     assert states([first, second]) == ["cancelled", "verifying"]
     assert messages(zone)[1:] == [[("b.example.test.", "A", ("192.0.2.1",))]]
@@ -205,14 +206,14 @@ def test_images_are_read_again_when_they_are_claimed(
 ) -> None:
     """Between the scan and the claim an earlier change of the RRset is taken out."""
     first, second = add("a", "192.0.2.1"), add("a", "192.0.2.2")
-    claim = delivery._claim
+    claim = claims.claim
 
     def cancel_first(run: LaneRun, parcels: object) -> object:
         if fresh(first).status == "queued":
             withdrawal.cancel(zone, first.pk, "team-web")
         return claim(run, parcels)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(delivery, "_claim", cancel_first)
+    monkeypatch.setattr(claims, "claim", cancel_first)
     delivery.drain(zone.pk)
     assert messages(zone)[1:] == [[("a.example.test.", "A", ("192.0.2.2",))]]
     assert Request.objects.get(pk=second.pk).status == "verifying"

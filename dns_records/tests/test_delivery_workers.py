@@ -10,7 +10,7 @@ import pytest
 from dns_records.models import Batch, Fencing, Lane, Zone
 from dns_records.providers.base import RRsetChange, Terms
 from dns_records.providers.memory import Faults, MemoryProvider, Store
-from dns_records.services import delivery, lanes, results, verification
+from dns_records.services import claims, delivery, lanes, results, verification
 from dns_records.services.lane_run import LaneRun
 from dns_records.tests.world import (
     add,
@@ -82,14 +82,14 @@ def test_who_has_lost_the_lease_before_the_send_sends_nothing(
 ) -> None:
     delivery.drain(zone.pk)
     request = add("www", "192.0.2.1")
-    claim = delivery._claim
+    claim = claims.claim
 
     def and_sleep(*args: Any) -> Any:
         claimed = claim(*args)
         steal(zone)
         return claimed
 
-    monkeypatch.setattr(delivery, "_claim", and_sleep)
+    monkeypatch.setattr(claims, "claim", and_sleep)
     assert delivery.drain(zone.pk) is False
     assert (sent(zone), fresh(request).status) == ([], "provisioning")
 
@@ -200,9 +200,9 @@ def die_after(do: Callable[..., Any]) -> Callable[..., Any]:
 
 
 FAILPOINTS: dict[str, tuple[object, str, Callable[..., Any]]] = {
-    "before the claim": (delivery, "_claim", die),
+    "before the claim": (claims, "claim", die),
     "in the claim": (LaneRun, "write_batch", die_after(LaneRun.write_batch)),
-    "after the claim": (delivery, "_claim", die_after(delivery._claim)),
+    "after the claim": (claims, "claim", die_after(claims.claim)),
     "before the send": (LaneRun, "send", die),
     "after the send": (LaneRun, "send", die_after(LaneRun.send)),
     "before the results": (results, "applied", die),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -209,6 +210,31 @@ def test_a_timeout_is_posted_again_with_the_same_keys(
         member.drain()
     assert [posted.names for posted in api.posted] == [["a", "b"], ["a", "b"]]
     assert len(api.effects) == 2
+
+
+def test_a_batch_that_takes_too_long_is_halved(topics: Topics, api: FakeApi) -> None:
+    over = threading.Event()
+
+    def slow(items: list[dict[str, Any]]) -> Reply:
+        over.wait(30)
+        return api.accept(items)
+
+    api.script = [slow, slow]
+    produce_changesets(topics, NAMES)
+    try:
+        with Member(topics, api.url, timeout_s=1.0) as member:
+            member.drain()
+    finally:
+        over.set()
+    # All of it, half of it, then one; with each success more again.
+    assert [posted.names for posted in api.posted] == [
+        NAMES,
+        NAMES[:2],
+        NAMES[:1],
+        NAMES[1:3],
+        NAMES[3:],
+    ]
+    assert committed(topics) == {0: 4}
 
 
 def test_one_waiting_partition_does_not_hold_up_another(

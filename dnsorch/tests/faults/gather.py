@@ -179,7 +179,7 @@ class Observer:
         """Return the keys of dead letters that no request tracks."""
         keys = []
         for message in self._stack.messages(TOPICS[2]):
-            headers = dict[str, bytes](_headers(message))
+            headers = headers_of(message)
             key = headers.get("idempotency-key", b"").decode()
             tracked = "dnsorch-dlq-request-id" in headers
             if key.startswith(self._like.rstrip("%")) and not tracked:
@@ -206,9 +206,10 @@ class Observer:
         ]
 
 
-def _headers(message: Any) -> Any:
+def headers_of(message: Any) -> dict[str, bytes]:
+    """Return the headers of a message of Kafka."""
     # Declared as texts, which they are not.
-    return message.headers() or []
+    return dict(message.headers() or [])
 
 
 def _number(text: str | None) -> int | None:

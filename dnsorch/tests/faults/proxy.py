@@ -51,9 +51,9 @@ class _Link:
     server: socket.socket
     mute: bool = False
     cut: bool = False
-    noted: bool = False
     lossy: bool = False
     again: list[bytes] = field(default_factory=list)
+    noted: bool = False
 
     def close(self, *, reset: bool = False) -> None:
         """End both connections; a thread that reads from one wakes up."""

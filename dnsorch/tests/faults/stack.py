@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
-import psycopg2
 
 from deploy.services import tsig
 from deploy.services.bind import Primary, Secondary
@@ -24,7 +23,8 @@ from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import signal_group, until
 from dnsorch.tests.faults.proxy import Proxy, dns_messages
 from dnsorch.tests.faults.update_log import BindLog, PowerDnsLog, UpdateLog
-from dnsorch.tests.services.harness import SERVICES, ZONE, RealStack
+from dnsorch.tests.faults.watched import WatchedStack
+from dnsorch.tests.services.harness import SERVICES, ZONE
 
 LEASE_S = 0.5
 #: Under half the lease, as every time limit of a provider.
@@ -36,23 +36,6 @@ DRAIN_S = 20.0
 WORKERS = ("worker", "worker-2")
 #: The stack's own processes that hold no data: a fault may end any of them.
 PROCESSES = (*WORKERS, "sweep", "api", "consumer", "publisher")
-_SILENCES = """
-SELECT backend.failures FROM dns_records_backend AS backend
-JOIN dns_records_zone AS zone ON zone.backend_id = backend.id WHERE zone.name = %s
-"""
-_AUDIT = """
-SELECT last_audit FROM dns_records_lane AS lane
-JOIN dns_records_zone AS zone ON zone.id = lane.zone_id WHERE zone.name = %s
-"""
-_APPLIED = "SELECT applied->'records'->>0 FROM dns_records_rrset WHERE name = %s"
-_END_LEASE = """
-UPDATE dns_records_lane AS lane SET lease_expires_at = now()
-FROM dns_records_zone AS zone WHERE zone.id = lane.zone_id AND zone.name = %s
-RETURNING lane.epoch
-"""
-_END_PUBLISHER_LEASE = """
-UPDATE requests_tracker_publisherlease SET expires_at = now() RETURNING token
-"""
 _CONFIGURE = """
 from dns_records.models import Zone
 from dns_records.services import backends
@@ -66,7 +49,7 @@ print(json.dumps(None))
 
 
 @dataclass
-class FaultStack(RealStack):
+class FaultStack(WatchedStack):
     """Two workers and a proxy in every link; what dies is started again by hand."""
 
     proxies: dict[str, Proxy] = field(default_factory=dict)
@@ -314,6 +297,18 @@ class FaultStack(RealStack):
             return [process, *process.children(recursive=True)]
         return []
 
+    @contextmanager
+    def paused(self, *names: str) -> Iterator[None]:
+        """Have processes stand still for a while, with SIGSTOP."""
+        stopped = [each for name in names for each in self.processes(name)]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.send_signal(signal.SIGCONT)
+
     def await_stopped(self, file: Path) -> int:
         """Wait until the process that hit a ``stop`` stands still; return its id."""
         pid = await_fired(file)
@@ -328,47 +323,6 @@ class FaultStack(RealStack):
         """Return how often processes wrote a text into their logs."""
         logs = [self.directory / f"{name}.log" for name in names]
         return sum(log.read_text(errors="replace").count(text) for log in logs)
-
-    # --- the database, past its proxy
-
-    def rows(self, select: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return what a SELECT gives."""
-        url = urlsplit(real.setting("DATABASE_URL"))
-        direct = url._replace(path=f"/{self.database}").geturl()
-        connection = psycopg2.connect(direct)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(select, values)
-                return list(cursor.fetchall())
-        finally:
-            connection.close()
-
-    def end_lease(self, zone: str) -> None:
-        """Have the time of a lane's lease be over now, on the database's clock."""
-        self.rows(_END_LEASE, zone)
-
-    def end_publisher_lease(self) -> None:
-        """Have the time of the publisher's lease be over now."""
-        self.rows(_END_PUBLISHER_LEASE)
-
-    def silences(self, zone: str) -> int:
-        """Return how often in a row the backend of a zone gave no answer."""
-        return int(self.rows(_SILENCES, zone)[0][0])
-
-    def await_audit(self, zone: str, reason: str) -> dict[str, Any]:
-        """Return what a zone was compared for this reason and found to differ in."""
-
-        def look() -> dict[str, Any] | None:
-            found: dict[str, Any] | None = self.rows(_AUDIT, zone)[0][0]
-            done = found is not None and reason in found.get("reason", "")
-            return found if done else None
-
-        return until(look, f"{zone} is compared: {reason}", 90)
-
-    def applied(self, name: str) -> str | None:
-        """Return the number that the last decided UPDATE left at a name."""
-        text = self.rows(_APPLIED, name)[0][0]
-        return text.strip('"') if text else None
 
     def secrets(self) -> Iterator[str]:
         """Yield what no log may hold."""

@@ -21,10 +21,10 @@ SEED = int(os.environ.get("DNSORCH_TEST_SEED") or random.randrange(10**6))
 # Where the real services are not wanted, these tests do not exist; the soak is by hand.
 collect_ignore_glob = [] if real.WANTED else ["test_*.py"]
 collect_ignore = [] if "DNSORCH_TEST_SOAK_MINUTES" in os.environ else ["test_soak.py"]
-FURTHER = 50
 _table = Table()
 
 Run = Callable[..., AbstractContextManager[Trial]]
+FURTHER = 50
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

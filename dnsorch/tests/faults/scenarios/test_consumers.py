@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 
 from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import TOPICS, until
+from dnsorch.tests.faults.gather import headers_of
 from dnsorch.tests.faults.scenarios.conftest import Run
 from dnsorch.tests.faults.stack import FaultStack, await_fired
 from dnsorch.tests.faults.trial import Trial
@@ -170,9 +171,7 @@ def letters(trial: Trial) -> list[Letter]:
     """Return the dead letters of a run."""
     found = []
     for message in trial.stack.messages(TOPICS[2]):
-        headers = {
-            name: value.decode() for name, value in message.headers() or [] if value
-        }
+        headers = {name: text.decode() for name, text in headers_of(message).items()}
         key = headers.get("idempotency-key", "")
         if key.startswith(trial.workload.label):
             parts = ("topic", "partition", "offset")

@@ -135,15 +135,10 @@ def test_one_bad_change_of_a_batch(run: Run, stack: FaultStack, zone: str) -> No
         # What others have there is no business of ours until the server says so.
         put(stack, zone, bad, 60, "theirs")
         wanted = change("create", bad, "CNAME", f"a.{zone}")
-        stopped = [each for name in WORKERS for each in stack.processes(name)]
-        stopped += stack.processes("sweep")
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
-        request = ask(trial, wanted, zone)
-        trial.write(1)
-        until(lambda: trial.observer.is_known() or None, "all is accepted")
-        for process in stopped:
-            process.send_signal(signal.SIGCONT)
+        with stack.paused(*WORKERS, "sweep"):
+            request = ask(trial, wanted, zone)
+            trial.write(1)
+            until(lambda: trial.observer.is_known() or None, "all is accepted")
         trial.faults = 1
     failed = stack.final(request)
     assert failed["status"] == "failed"
