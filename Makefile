@@ -26,7 +26,7 @@ test-services: $(INSTALLED) ## The tests on the real services of deploy/services
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
 	    $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-	        -m "not e2e and not services and not faults" && \
+	        -m "not e2e and not services and not faults and not embedded" && \
 	    $(BIN)/python -m pytest -m services dnsorch/tests/services
 
 faults: $(INSTALLED) ## Break it in every way on the real services [SEED=n CROWD=1000]

@@ -20,6 +20,8 @@ from dnsorch import api_versions
 from dnsorch.api_versions import VersionPackage
 from dnsorch.tests.packages import PACKAGES
 
+pytestmark = pytest.mark.embedded
+
 BASE_DIR = Path(settings.BASE_DIR)
 
 

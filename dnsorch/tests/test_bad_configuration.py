@@ -22,6 +22,8 @@ from django.test import override_settings
 from dnsorch import configuration
 from dnsorch.environment import StrictEnv, database
 
+pytestmark = pytest.mark.embedded
+
 ROOT: Path = settings.BASE_DIR
 # In every URL below; no sentence may repeat it.
 PASSWORD = "pass-phrase-of-the-test"

@@ -19,6 +19,8 @@ from django.conf import settings
 from dnsorch.embedded import broker
 from dnsorch.tests.e2e.harness import free_ports
 
+pytestmark = pytest.mark.embedded
+
 DEPLOY: Path = settings.BASE_DIR / "deploy"
 HOST = "dnsorch.example.test"
 PATIENCE_S = 60.0

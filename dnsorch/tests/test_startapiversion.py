@@ -9,6 +9,8 @@ import pytest
 
 from dnsorch.tests.test_api_versions import ASK, paths, run, tree
 
+pytestmark = pytest.mark.embedded
+
 __all__ = ["tree"]
 COMMAND = ("manage.py", "startapiversion")
 MADE = [
