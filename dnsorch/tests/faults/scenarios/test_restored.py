@@ -41,7 +41,7 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
         trial.faults = 1
         assert stack.resolve(new, server=stack.servers[ZONE][0]) == set()
         trial.write(1)
-        audit = stack.await_audit(ZONE, "the marker went back")
+        audit = trial.observer.await_audit(ZONE, "the marker went back")
         (made,) = [stack.final(request) for request in audit["requests"]]
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
     assert (listed[gone], listed[new]) == ("different", "missing")
@@ -84,7 +84,9 @@ def test_the_database_is_restored(run: Run, stack: FaultStack) -> None:
     with run("36 database restored", ZONE, bound_s=60) as trial:
         trial.faults = 1
         trial.write(1)
-        audit = stack.await_audit(ZONE, "the database is older than the server")
+        audit = trial.observer.await_audit(
+            ZONE, "the database is older than the server"
+        )
         for request in audit["requests"]:
             assert stack.final(request)["status"] == "completed"
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
