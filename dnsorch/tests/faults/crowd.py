@@ -74,7 +74,7 @@ class Crowd:
         about = self.trial.stack.about
         api = HTTPConnection(urlsplit(about["api"]).netloc, timeout=PATIENCE_S)
         with closing(api):
-            # Header and body in one piece: the API gives those who dawdle a 503.
+            # The body right after the header: those who dawdle get a 503.
             api.request(
                 "PUT",
                 f"/api/v2/zones/{zone}/rrsets/{name}/TXT/",
