@@ -32,7 +32,7 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
         changed(stack, change("create", gone, "A", ADDRESS))
         trial.write(1)
         trial.go_on()
-        restore = keep_zone(stack)
+        restore = keep_zone(stack, gone.removesuffix(f".{ZONE}"))
         trial.write(2)
         changed(stack, change("delete", gone, "A"), change("create", new, "A", ADDRESS))
         trial.go_on()
@@ -55,15 +55,19 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
     assert everywhere(stack, gone, "A") == [set()] * 2
 
 
-def keep_zone(stack: FaultStack) -> Callable[[], None]:
-    """Copy BIND's zone file; return what puts the copy in its place."""
-    stack.rndc("bind", "sync", ZONE)
+def keep_zone(stack: FaultStack, label: str) -> Callable[[], None]:
+    """Copy BIND's zone file once it holds a label; return what puts it back."""
     path = stack.services / "bind" / "zone"
-    copy = path.read_bytes()
+    # The answer comes before the file.
+    stack.rndc("bind", "sync", ZONE)
+    copy = until(
+        lambda: text if label in (text := path.read_text()) else None,
+        "the zone is in its file",
+    )
 
     def restore() -> None:
         stack.kill("bind")
-        path.write_bytes(copy)
+        path.write_text(copy)
         path.with_name("zone.jnl").unlink()
         stack.start("bind")
         # A secondary never goes back by itself.
