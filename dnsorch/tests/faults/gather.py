@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from dnsorch.tests.e2e.harness import TOPICS
+from dnsorch.tests.e2e.harness import TOPICS, until
 from dnsorch.tests.faults.checker import FINAL
 from dnsorch.tests.faults.evidence import (
     Batch,
@@ -79,12 +80,13 @@ class Observer:
         self._logs = {zone: stack.logs_of[zone] for zone in workload.zones}
         self._positions = {zone: log.position() for zone, log in self._logs.items()}
         self._restored: list[tuple[str, int]] = []
+        self._started = datetime.now(UTC)
         self._last_batch = stack.rows(_LAST_BATCH)[0][0]
 
     def is_known(self) -> bool:
         """Say whether the tracker knows all that was asked for."""
         keys = [asked.key for asked in self._workload.history]
-        return bool(self._stack.rows(_KNOWN, keys)[0][0] == len(keys))
+        return bool(self._stack.rows(_KNOWN, keys)[0][0] >= len(keys))
 
     def is_quiet(self) -> bool:
         """Say whether all that was asked for is final, live and published."""
@@ -156,6 +158,20 @@ class Observer:
                     own.insert(at, Added(zone, RESTORED, ""))
             found += own
         return found
+
+    def await_audit(self, zone: str, reason: str) -> dict[str, Any]:
+        """Return what a zone was compared for this reason and found to differ in."""
+
+        def look() -> dict[str, Any] | None:
+            found = self._stack.last_audit(zone)
+            if found is None or reason not in found.get("reason", ""):
+                return None
+            # Another scenario may have had the same reason.
+            return (
+                found if datetime.fromisoformat(found["at"]) > self._started else None
+            )
+
+        return until(look, f"{zone} is compared: {reason}", 90)
 
     def note_restored(self, zone: str) -> None:
         """Note that a zone has now an old marker, or none: an older state of itself."""

@@ -244,6 +244,7 @@ class FaultStack(WatchedStack):
             for name in names:
                 self.kill(name)
                 self.start(name)
+            self.get("/readyz")
 
         before = {name: self.env[name] for name in variables}
         restart(variables)

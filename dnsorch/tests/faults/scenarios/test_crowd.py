@@ -34,7 +34,6 @@ def no_detour(shared: FaultStack) -> Iterator[None]:
     names = ("DATABASE_URL", "CELERY_BROKER_URL", "KAFKA_BOOTSTRAP_SERVERS")
     variables = {name: direct[name] for name in names}
     with shared.configured(variables | {"DNSORCH_LEASE_S": "12"}, *PROCESSES):
-        shared.get("/readyz")
         yield
 
 

@@ -116,7 +116,7 @@ def test_the_marker_is_deleted(run: Run, stack: FaultStack, zone: str) -> None:
         trial.observer.note_restored(zone)
         trial.faults = 2
         trial.write(1)
-        audit = stack.await_audit(zone, "the marker is gone")
+        audit = trial.observer.await_audit(zone, "the marker is gone")
         for request in audit["requests"]:
             assert stack.final(request)["status"] == "completed"
     assert kept in [each["name"] for each in audit["differences"]]

@@ -32,7 +32,7 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
         changed(stack, change("create", gone, "A", ADDRESS))
         trial.write(1)
         trial.go_on()
-        restore = keep_zone(stack)
+        restore = keep_zone(stack, gone.removesuffix(f".{ZONE}"))
         trial.write(2)
         changed(stack, change("delete", gone, "A"), change("create", new, "A", ADDRESS))
         trial.go_on()
@@ -41,7 +41,7 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
         trial.faults = 1
         assert stack.resolve(new, server=stack.servers[ZONE][0]) == set()
         trial.write(1)
-        audit = stack.await_audit(ZONE, "the marker went back")
+        audit = trial.observer.await_audit(ZONE, "the marker went back")
         (made,) = [stack.final(request) for request in audit["requests"]]
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
     assert (listed[gone], listed[new]) == ("different", "missing")
@@ -55,15 +55,19 @@ def test_a_zone_is_restored_from_an_old_file(run: Run, stack: FaultStack) -> Non
     assert everywhere(stack, gone, "A") == [set()] * 2
 
 
-def keep_zone(stack: FaultStack) -> Callable[[], None]:
-    """Copy BIND's zone file; return what puts the copy in its place."""
-    stack.rndc("bind", "sync", ZONE)
+def keep_zone(stack: FaultStack, label: str) -> Callable[[], None]:
+    """Copy BIND's zone file once it holds a label; return what puts it back."""
     path = stack.services / "bind" / "zone"
-    copy = path.read_bytes()
+    # The answer comes before the file.
+    stack.rndc("bind", "sync", ZONE)
+    copy = until(
+        lambda: text if label in (text := path.read_text()) else None,
+        "the zone is in its file",
+    )
 
     def restore() -> None:
         stack.kill("bind")
-        path.write_bytes(copy)
+        path.write_text(copy)
         path.with_name("zone.jnl").unlink()
         stack.start("bind")
         # A secondary never goes back by itself.
@@ -84,7 +88,9 @@ def test_the_database_is_restored(run: Run, stack: FaultStack) -> None:
     with run("36 database restored", ZONE, bound_s=60) as trial:
         trial.faults = 1
         trial.write(1)
-        audit = stack.await_audit(ZONE, "the database is older than the server")
+        audit = trial.observer.await_audit(
+            ZONE, "the database is older than the server"
+        )
         for request in audit["requests"]:
             assert stack.final(request)["status"] == "completed"
     listed = {each["name"]: each["kind"] for each in audit["differences"]}
