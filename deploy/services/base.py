@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import signal
 import socket
 import time
@@ -40,6 +41,7 @@ class Service(ABC):
         self.directory = root / self.name
         self.log = self.directory / "log"
         self.pid_file = self.directory / "pid"
+        self.command_file = self.directory / "command"
 
     # --- what a subclass says -------------------------------------------------------
 
@@ -100,10 +102,11 @@ class Service(ABC):
             for purpose in self.ports_used:
                 self.ports.renew_if_taken(purpose)
         changed = self._write_configuration()
-        if self.pid is not None and changed:
+        if self.pid is not None and (changed or self._started_otherwise()):
             self.down()
         if self.pid is None:
             self.prepare()
+            keep(self.command_file, shlex.join(self.command()))
             processes.start(self.pid_file, self.command(), log=self.log, env={})
         self._await()
         self.settle()
@@ -134,6 +137,12 @@ class Service(ABC):
                 keep(path, text)
                 changed = True
         return changed
+
+    def _started_otherwise(self) -> bool:
+        """Say whether it runs with other options than it would be started with now."""
+        if not self.command_file.exists():
+            return True
+        return self.command_file.read_text() != shlex.join(self.command())
 
     def _await(self) -> None:
         deadline = time.monotonic() + READY_SECONDS

@@ -15,7 +15,7 @@ POOL_SIZE = 3
 LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "5s",
 }
 
 

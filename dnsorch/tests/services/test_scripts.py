@@ -71,6 +71,15 @@ def test_what_was_stopped_or_killed_comes_back_on_its_port(root: Path) -> None:
     assert (pid(root) is not None, port(root)) == (True, first)
 
 
+def test_what_runs_with_other_options_is_started_anew(root: Path) -> None:
+    run(root, "up", "redis")
+    before = pid(root)
+    command = root / "redis" / "command"
+    command.write_text(command.read_text() + " --of-an-older-release")
+    assert run(root, "up", "redis").returncode == 0
+    assert pid(root) not in (None, before)
+
+
 def test_a_port_that_somebody_took_is_left_to_them(root: Path) -> None:
     run(root, "up", "redis")
     first = port(root)
