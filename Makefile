@@ -29,7 +29,7 @@ test-services: $(INSTALLED) ## The tests on the real services of deploy/services
 	        -m "not e2e and not services and not faults and not embedded" && \
 	    $(BIN)/python -m pytest -m services dnsorch/tests/services
 
-faults: $(INSTALLED) ## Break it in every way on the real services [SEED=n CROWD=1000]
+faults: $(INSTALLED) ## Break it in every way on the real services [SEED=n CROWD=700]
 	@deploy/services/up
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
 	    DNSORCH_TEST_SEED=$(SEED) DNSORCH_TEST_CROWD=$(CROWD) \

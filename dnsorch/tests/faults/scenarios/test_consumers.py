@@ -32,14 +32,14 @@ PREFIX = "dnsorch-dlq-"
 def test_consumers_come_and_go(
     run: Run, stack: FaultStack, further_zones: list[str]
 ) -> None:
-    with run("22 rebalances", *further_zones[:6], rest=0, kafka=2) as trial:
+    with run("22 rebalances", *further_zones[:4], rest=0, kafka=2) as trial:
         with stack.another("consumer") as second:
             # Died, and stood still, between an answer and its offsets.
             for action in ("exit", "stop"):
                 (fired,) = trial.arm(f"after_post={action}")
-                trial.write(5)
+                trial.write(3)
                 pid = await_fired(fired)
-                trial.write(5)
+                trial.write(3)
                 # The other one inherits what it held.
                 trial.go_on(60)
                 if action == "stop":
@@ -49,13 +49,13 @@ def test_consumers_come_and_go(
             # One leaves in the middle of its work, comes back, and the other leaves.
             for name in ("consumer", second):
                 with ThreadPoolExecutor(1) as pool:
-                    writing = pool.submit(trial.write, 10)
+                    writing = pool.submit(trial.write, 6)
                     assert stack.terminate(name) == 0
                     stack.start(name)
                     writing.result()
                 trial.faults += 2
             trial.go_on(60)
-    assert trial.accepted() == {name: [*range(1, 41)] for name in trial.workload.names}
+    assert trial.accepted() == {name: [*range(1, 25)] for name in trial.workload.names}
 
 
 # --- poison ---------------------------------------------------------------------------

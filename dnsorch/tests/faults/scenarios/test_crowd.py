@@ -18,7 +18,7 @@ from dnsorch.tests.faults.stack import PROCESSES, WORKERS, FaultStack
 from dnsorch.tests.faults.trial import Trial
 from dnsorch.tests.services.harness import ZONE
 
-COUNT = int(os.environ.get("DNSORCH_TEST_CROWD") or 1000)
+COUNT = int(os.environ.get("DNSORCH_TEST_CROWD") or 700)
 BOUND_S = max(60.0, COUNT / 5)
 ALONE = {"rest": 0, "kafka": 0, "bound_s": BOUND_S}
 
