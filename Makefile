@@ -7,7 +7,7 @@ VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint types migrations-check openapi-check deploy-check \
-    test-services faults soak format lock clean
+    test-services faults soak upgrade-check format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile

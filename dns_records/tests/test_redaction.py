@@ -22,7 +22,7 @@ from dns_records.providers.errors import (
 from dns_records.providers.memory import MemoryProvider
 from dns_records.services import delivery
 from dns_records.tests.world import add, states
-from dnsorch import redaction, secrets
+from dnsorch.tests import planted
 from dnsorch.tokens import services as tokens
 from requests_tracker.models import Request
 
@@ -31,14 +31,9 @@ MARK = "pl4nted-secret"
 
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this process read the secret, and forget it again."""
-    monkeypatch.setattr(redaction, "_values", redaction._values)
-    monkeypatch.setattr(redaction, "_forms", redaction._forms)
-    monkeypatch.setenv("PLANTED", MARK)
-    secrets.forget()
-    secrets.get("env:PLANTED")
-    yield
-    secrets.forget()
+    """Let this process know the secret."""
+    with planted.known(monkeypatch, MARK):
+        yield
 
 
 def texts() -> Iterator[tuple[str, str]]:

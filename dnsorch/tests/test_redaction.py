@@ -22,9 +22,10 @@ from django_celery_results.models import TaskResult
 from dns_records.providers.errors import Misconfigured
 from dnsorch import celery_app
 from dnsorch import logging as dnsorch_logging
-from dnsorch import redaction, secrets
+from dnsorch import redaction
 from dnsorch.api import errors
 from dnsorch.exceptions import Conflict
+from dnsorch.tests import planted
 
 # What a careless text may have of it: as it is, in JSON, in a URL, by repr.
 PLANTED = 'pl4nted/"se\\cret'
@@ -34,14 +35,9 @@ MARK = "pl4nted"
 
 @pytest.fixture(autouse=True)
 def _planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this process read the secret, and forget it again."""
-    monkeypatch.setattr(redaction, "_values", redaction._values)
-    monkeypatch.setattr(redaction, "_forms", redaction._forms)
-    monkeypatch.setenv("PLANTED", PLANTED)
-    secrets.forget()
-    secrets.get("env:PLANTED")
-    yield
-    secrets.forget()
+    """Let this process know the secret."""
+    with planted.known(monkeypatch, PLANTED):
+        yield
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["plain", "json", "repr", "url"])
