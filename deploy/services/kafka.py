@@ -45,7 +45,9 @@ class Kafka(Service):
             return
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         properties = str(self.directory / "server.properties")
-        self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
+        # With "=": an id that begins with a hyphen is taken for an option otherwise.
+        named = f"--cluster-id={cluster}"
+        self._java("kafka.tools.StorageTool", "format", named, "-c", properties)
 
     def command(self) -> Sequence[str]:
         """Return the broker's command: a small heap, quick to start."""

@@ -15,10 +15,12 @@ from typing import Self
 import dns.message
 import dns.name
 import dns.query
+import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import dns.tsig
+import dns.update
 import dns.zone
 
 from deploy.services import bind, powerdns, tsig
@@ -53,23 +55,23 @@ class RealServer(Service):
         return Rfc2136Provider({**where, **options}, read)
 
     def wipe(self) -> None:
-        """Leave only what the zone began with."""
+        """Leave only what the zone began with, whatever the types of the rest."""
         secret = tsig.secret(self.daemon.root, tsig.OURS)
+        key = dns.tsig.Key(tsig.OURS, secret, tsig.ALGORITHM)
         query = dns.message.make_query(ZONE, "AXFR")
-        query.use_tsig(dns.tsig.Key(tsig.OURS, secret, tsig.ALGORITHM))
+        query.use_tsig(key)
         held = dns.zone.Zone(ZONE, relativize=False)
         dns.query.inbound_xfr(
             HOST, held, query, self.daemon.port, timeout=5, lifetime=5
         )
-        images = {
-            (str(name), dns.rdatatype.to_text(rdataset.rdtype)): RRsetChange(
-                str(name), dns.rdatatype.to_text(rdataset.rdtype), 0, ()
-            )
-            for name, rdataset in held.iterate_rdatasets()
-            if rdataset.rdtype != dns.rdatatype.SOA
-        }
-        images.update({(each.name, each.type): each for each in FIRST})
-        self.patient.apply(ZONE, list(images.values()))
+        update = dns.update.UpdateMessage(ZONE, keyring=key)
+        for name, rdataset in held.iterate_rdatasets():
+            if rdataset.rdtype != dns.rdatatype.SOA:
+                update.delete(name, rdataset.rdtype)
+        for each in FIRST:
+            update.replace(each.name, each.ttl, each.type, *each.records)
+        answer = dns.query.tcp(update, HOST, 5, self.daemon.port)
+        assert answer.rcode() == dns.rcode.NOERROR, answer
 
     def ask(self, name: str, rtype: str) -> dns.rrset.RRset | None:
         """Return an RRset as served."""
