@@ -56,7 +56,7 @@ def hurry(access: Access, request: Request) -> None:
             raise not_retryable(request)
         entry = Entry(Step.ENQUEUED, f"tried again now: asked for by {access.owner}")
         timeline.append([request.pk], entry)
-        transaction.on_commit(partial(wake.publish, wake.DELIVER, zone.pk))
+        transaction.on_commit(partial(wake.publish_aside, wake.DELIVER, zone.pk))
 
 
 def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) -> Answer:

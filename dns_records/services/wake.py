@@ -1,13 +1,17 @@
 """Saying that a lane has work: a hint that may be lost, doubled or late.
 
 The database is the truth and the sweep looks at it every second; a wake-up only
-makes it faster. So publishing fails fast, and a broker that is down costs a client
-nothing.
+makes it faster. So publishing fails fast, and a client never waits for it: a thread
+beside its request does it.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Protocol
 
 import structlog
 from celery import current_app
@@ -29,6 +33,30 @@ PAUSE_S = 15.0
 _paused_until = 0.0
 
 
+class Executor(Protocol):
+    """Runs a function without the caller waiting for it."""
+
+    def submit(self, run: Any, /, *args: Any) -> object:
+        """Have ``run`` called with ``args``."""
+
+
+def _new_executor() -> Executor:
+    return ThreadPoolExecutor(1, thread_name_prefix="wake")
+
+
+# One thread a process: what a silent broker holds up is other hints.
+_aside = _new_executor()
+
+
+def _renew() -> None:
+    """Begin anew in a forked process, where the thread does not exist."""
+    global _aside
+    _aside = _new_executor()
+
+
+os.register_at_fork(after_in_child=_renew)
+
+
 def after_commit(zone_id: int) -> None:
     """Wake the lane once the running transaction has committed."""
     transaction.on_commit(lambda: mark(zone_id), robust=True)
@@ -37,7 +65,20 @@ def after_commit(zone_id: int) -> None:
 def mark(zone_id: int) -> None:
     """Set the lane's dirty flag and publish, if the flag was not set already."""
     if Lane.objects.filter(zone=zone_id, dirty=False).update(dirty=True):
-        publish(DELIVER, zone_id)
+        publish_aside(DELIVER, zone_id)
+
+
+def publish_aside(task: str, zone_id: int) -> None:
+    """Publish a wake-up without waiting for the broker."""
+    # With the context goes the trace that the hint belongs to.
+    _aside.submit(copy_context().run, _publish_or_log, task, zone_id)
+
+
+def _publish_or_log(task: str, zone_id: int) -> None:
+    try:
+        publish(task, zone_id)
+    except Exception:  # nobody looks at what becomes of it
+        logger.exception("wake-up not published", task=task)
 
 
 def publish(task: str, zone_id: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -47,11 +47,20 @@ class Broker:
         self.error = OperationalError("connection refused")
 
 
+class Inline:
+    """An executor that does all at once, in the thread of the test."""
+
+    def submit(self, run: Callable[..., object], *args: object) -> None:
+        """Call ``run``."""
+        run(*args)
+
+
 @pytest.fixture(autouse=True)
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     """Put a broker of the test's own in the place of the real one."""
     broker = Broker()
     monkeypatch.setattr(wake, "current_app", broker)
+    monkeypatch.setattr(wake, "_aside", Inline())
     monkeypatch.setattr(wake, "_paused_until", 0.0)
     return broker
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.db import transaction
 from kombu.exceptions import ConnectionLimitExceeded, OperationalError
@@ -109,3 +114,40 @@ def test_a_client_never_hears_of_it(broker: Broker, error: Exception) -> None:
     broker.error = error
     assert add("a", "192.0.2.1").status == "queued"
     assert Lane.objects.get().dirty is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_client_does_not_wait_for_a_broker_that_says_nothing(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone = make_zone()
+    silent, tried = threading.Event(), threading.Event()
+
+    def hang(name: str, **options: object) -> None:
+        tried.set()
+        silent.wait(10)
+        broker.sent.append((name, zone.pk))
+
+    monkeypatch.setattr(broker, "send_task", hang)
+    with ThreadPoolExecutor(1) as aside:
+        monkeypatch.setattr(wake, "_aside", aside)
+        assert add("a", "192.0.2.1").status == "queued"
+        assert tried.wait(5)
+        assert broker.sent == []
+        silent.set()
+    assert broker.sent == [(wake.DELIVER, zone.pk)]
+
+
+def test_a_forked_process_has_a_thread_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ThreadPoolExecutor(1) as before:
+        monkeypatch.setattr(wake, "_aside", before)
+        with warnings.catch_warnings():
+            # Python warns of forks beside threads; this one ends at once.
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+        if pid == 0:
+            os._exit(0 if wake._aside is not before else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert wake._aside is before

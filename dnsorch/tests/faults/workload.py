@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 import threading
 import time
 from collections.abc import Sequence
@@ -38,11 +39,16 @@ class Workload:
     rest: int = 2
     kafka: int = 1
     history: list[Asked] = field(default_factory=list)
-    slowest_s: float = 0.0
+    seconds: list[float] = field(default_factory=list)
     written: dict[str, int] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
     _seen: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def p99_s(self) -> float:
+        """How long the answers to 99 of 100 posts took at most, in seconds."""
+        return statistics.quantiles(self.seconds, n=100, method="inclusive")[-1]
 
     @property
     def names(self) -> list[str]:
@@ -105,7 +111,7 @@ class Workload:
                 statuses.append(0)
             else:
                 statuses.append(answer.status_code)
-                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+                self.seconds.append(time.monotonic() - began)
                 if answer.status_code == 202:
                     request_id = answer.json()["id"]
             if statuses[-1] not in AGAIN:
