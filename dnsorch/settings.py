@@ -320,7 +320,7 @@ KAFKA_API_TOKEN_REFERENCE = env.str(
     "KAFKA_API_TOKEN_REFERENCE",
     default=f"file:{EMBEDDED_KAFKA_TOKEN_FILE}" if EMBEDDED else "env:KAFKA_API_TOKEN",
 )
-KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=30.0)
+KAFKA_API_TIMEOUT_S = env.float("KAFKA_API_TIMEOUT_S", default=15.0)
 KAFKA_METRICS_PORT = env.int("KAFKA_METRICS_PORT", default=DNSORCH_METRICS_PORT)
 
 # --- secrets: Vault -----------------------------------------------------------------

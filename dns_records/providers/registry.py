@@ -12,6 +12,9 @@ from django.utils.module_loading import import_string
 from dns_records.providers.base import Provider, Secret
 from dns_records.providers.errors import Misconfigured
 
+#: Options that bound a wait for the service, in seconds.
+TIME_LIMITS = frozenset({"timeout_s", "connect_timeout_s"})
+
 
 def provider_class(driver: str) -> type[Provider]:
     """Return the class that the setting ``DNSORCH_PROVIDERS`` names for ``driver``.
@@ -44,7 +47,25 @@ def for_backend(
         Misconfigured: unknown driver, or a bad option, which is named.
     """
     secret = _secret(secret_reference) if secret_reference else None
-    return provider_class(driver)(options, secret)
+    provider = provider_class(driver)(options, secret)
+    _check_times(provider, options)
+    return provider
+
+
+def _check_times(provider: Provider, options: Mapping[str, Any]) -> None:
+    """Refuse a time limit that a lease would not survive.
+
+    Raises:
+        Misconfigured: it is more than half of ``DNSORCH_LEASE_S``.
+    """
+    most = settings.DNSORCH_LEASE_S / 2
+    for name in TIME_LIMITS & provider.options.keys():
+        seconds = options.get(name, provider.options[name].default)
+        if seconds > most:
+            raise Misconfigured(
+                f"option {name!r} is {seconds:g} seconds; at most {most:g}, half of "
+                "DNSORCH_LEASE_S, leave a worker time for its answer"
+            )
 
 
 def _secret(reference: str) -> Secret:

@@ -324,6 +324,17 @@ def test_whole_seconds_are_seconds() -> None:
     registry.for_backend("rfc2136", {"server": "ns", "timeout_s": 5}, "")
 
 
+@pytest.mark.parametrize("name", ["timeout_s", "connect_timeout_s"])
+def test_a_time_limit_is_half_a_lease_at_most(settings: Any, name: str) -> None:
+    settings.DNSORCH_LEASE_S = 12
+    registry.for_backend("rfc2136", {"server": "ns", name: 6.0}, "")
+    with pytest.raises(Misconfigured, match=f"{name}.*at most 6, half of"):
+        registry.for_backend("rfc2136", {"server": "ns", name: 6.1}, "")
+    settings.DNSORCH_LEASE_S = 3
+    with pytest.raises(Misconfigured, match="'timeout_s' is 5 seconds|connect_timeout"):
+        registry.for_backend("rfc2136", {"server": "ns"}, "")
+
+
 def test_the_registry_knows_the_drivers_of_the_settings(settings: Any) -> None:
     settings.DNSORCH_PROVIDERS = {
         "rfc2136": "dns_records.providers.rfc2136.Rfc2136Provider",

@@ -18,8 +18,8 @@ from dnsorch.api import strict_json
 from dnsorch.exceptions import DnsorchError
 
 MAX_BODY_OCTETS = 1024 * 1024
-# A body that has arrived takes no time to read.
-SLOT_WAIT_S = 0.2
+# A body that has arrived takes no time to read; a crowd of them takes a moment.
+SLOT_WAIT_S = 1.0
 # While it waits for a body, a request holds a thread of the server: only some may.
 _reading = threading.BoundedSemaphore(max(1, settings.DNSORCH_BODY_SLOTS))
 
