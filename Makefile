@@ -19,7 +19,7 @@ demo: $(INSTALLED) ## The same for one request through each door, then stop
 	@exec $(BIN)/python manage.py run_stack --demo
 
 test: $(INSTALLED) ## Unit, integration and end-to-end tests on the embedded default
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not faults"
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not faults"
 
 test-services: $(INSTALLED) ## The tests on the real services of deploy/services
 	@deploy/services/install

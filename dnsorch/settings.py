@@ -315,6 +315,7 @@ KAFKA_TOPIC_OUTCOMES = env.str("KAFKA_TOPIC_OUTCOMES", default="dnsorch.outcomes
 KAFKA_TOPIC_DLQ = env.str("KAFKA_TOPIC_DLQ", default="dnsorch.requests.dlq")
 KAFKA_CONSUMER_GROUP = env.str("KAFKA_CONSUMER_GROUP", default="dnsorch")
 KAFKA_EVENT_SOURCE = env.str("KAFKA_EVENT_SOURCE", default="dnsorch")
+KAFKA_PUBLISHER_LEASE_S = env.float("KAFKA_PUBLISHER_LEASE_S", default=30.0)
 KAFKA_API_URL = env.str("KAFKA_API_URL", default=f"http://127.0.0.1:{DNSORCH_PORT_API}")
 KAFKA_API_TOKEN_REFERENCE = env.str(
     "KAFKA_API_TOKEN_REFERENCE",

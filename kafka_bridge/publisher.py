@@ -52,14 +52,15 @@ class Publisher:
         bodies: Bodies,
         batch_size: int = 200,
         lease_s: float = 30.0,
-        delivery_timeout_s: float = 10.0,
+        delivery_timeout_s: float | None = None,
         backoff: Backoff = Backoff(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Keep what a step needs.
 
         ``bodies`` returns the v2 body of each request; ``holder`` names this process
-        to people. ``delivery_timeout_s`` has to stay under a third of ``lease_s``.
+        to people. ``delivery_timeout_s`` is a third of ``lease_s`` if not given, 10 at
+        most.
         """
         self._producer = producer
         self._topic = topic
@@ -68,7 +69,7 @@ class Publisher:
         self._bodies = bodies
         self._batch_size = batch_size
         self._lease_s = lease_s
-        self._delivery_timeout_s = delivery_timeout_s
+        self._delivery_timeout_s = delivery_timeout_s or min(10.0, lease_s / 3)
         self._backoff = backoff
         self._clock = clock
         self._token: int | None = None

@@ -59,8 +59,8 @@ def free_ports(count: int) -> list[int]:
 def variables(directory: Path) -> dict[str, str]:
     """Return an environment in which a stack disturbs no other one.
 
-    A killed worker's lease and a killed consumer's partitions come free sooner than
-    they would by default.
+    The lease of a killed worker or publisher and the partitions of a killed consumer
+    come free sooner than they would by default.
     """
     ours = ("DNSORCH_", "KAFKA_", "CELERY_", "DATABASE_URL")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
@@ -73,6 +73,7 @@ def variables(directory: Path) -> dict[str, str]:
         "DNSORCH_PORT_DNS": str(dns_port),
         "DNSORCH_PORT_KAFKA": str(kafka),
         "DNSORCH_LEASE_S": "12",
+        "KAFKA_PUBLISHER_LEASE_S": "9",
         "KAFKA_CLIENT_OPTIONS": '{"session.timeout.ms": 6000}',
     }
 

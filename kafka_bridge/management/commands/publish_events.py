@@ -52,6 +52,7 @@ class Command(DatabaseCommand):
             source=settings.KAFKA_EVENT_SOURCE,
             holder=f"{socket.gethostname()}:{os.getpid()}",
             bodies=requests.bodies,
+            lease_s=settings.KAFKA_PUBLISHER_LEASE_S,
         )
         try:
             if arguments["once"]:
