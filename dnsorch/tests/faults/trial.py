@@ -211,10 +211,42 @@ class Table:
             lines += [f"    {text}" for text in each.violations]
         return "\n".join(lines)
 
+    def markdown(self) -> str:
+        """Return the table for the docs: a line for each scenario, however often run."""
+        lines = [
+            "| scenario | faults | acknowledged | completed | failed | lost "
+            "| reordered | doubled | recovery |",
+            "|---" * 9 + "|",
+        ]
+        for name in sorted({each.scenario for each in self.rows}, key=_in_order):
+            own = [each for each in self.rows if each.scenario == name]
+            failed = sum((Counter(each.failed) for each in own), Counter[str]())
+            slowest = max((each.recovery_s or 0 for each in own), default=0)
+            cells = [
+                name,
+                sum(each.faults for each in own),
+                sum(each.acknowledged for each in own),
+                sum(each.completed for each in own),
+                ", ".join(f"{n} {code}" for code, n in failed.items()) or 0,
+                sum(each.lost for each in own),
+                sum(each.reordered for each in own),
+                sum(each.doubled for each in own),
+                f"{slowest:.1f} s",
+            ]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+        return "\n".join(lines)
+
     def keep(self, seed: int) -> Path:
-        """Write the table as JSON; return where."""
+        """Write the table as JSON, and as Markdown beside it; return where."""
         DIRECTORY.mkdir(parents=True, exist_ok=True)
         path = DIRECTORY / f"report-{seed}.json"
+        path.with_suffix(".md").write_text(self.markdown() + "\n")
         rows = [asdict(each) for each in self.rows]
         path.write_text(json.dumps({"seed": seed, "scenarios": rows}, indent=1) + "\n")
         return path
+
+
+def _in_order(scenario: str) -> tuple[int, str]:
+    """Sort by the scenario's number; those without one come last."""
+    number = scenario.partition(" ")[0]
+    return (int(number) if number.isdigit() else 1000, scenario)
