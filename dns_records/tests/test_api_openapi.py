@@ -30,6 +30,7 @@ V2 = {
     "/api/v2/requests/{id}/events/": {"get"},
     "/api/v2/requests/{id}/cancel/": {"post"},
     "/api/v2/requests/{id}/retry/": {"post"},
+    "/api/v2/requests/{id}/revert/": {"post"},
 }
 
 
