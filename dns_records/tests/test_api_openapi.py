@@ -25,6 +25,7 @@ V2 = {
     "/api/v2/zones/{zone}/rrsets/{name}/{rtype}/history/": {"get"},
     "/api/v2/changesets/": {"post"},
     "/api/v2/changesets/batch/": {"post"},
+    "/api/v2/explain/": {"get"},
     "/api/v2/requests/": {"get"},
     "/api/v2/requests/{id}/": {"get"},
     "/api/v2/requests/{id}/events/": {"get"},
