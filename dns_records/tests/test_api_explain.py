@@ -214,7 +214,7 @@ def test_what_was_deleted(servers: Servers) -> None:
     )
 
 
-# --- who is told what ------------------------------------------------------------------
+# --- who is told what ---------------------------------------------------------------
 
 
 def test_a_name_in_no_zone_or_in_that_of_others(api: APIClient) -> None:
