@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import dns.exception
@@ -141,6 +142,34 @@ def ask(
         reached=findings.reached,
         rcodes=findings.rcodes,
     )
+
+
+def ask_all(
+    asked: Sequence[tuple[str, str, Sequence[Question]]],
+    *,
+    timeout: float,
+    budget: float,
+    at_once: int = 32,
+) -> list[Report]:
+    """Ask many name servers at the same time; return a report for each, in order.
+
+    ``asked`` holds address, zone and questions as for :func:`ask`; ``timeout`` is for
+    one of them and ``budget`` for all, both in seconds. For whom no time is left, the
+    report says so.
+    """
+    deadline = Deadline(budget)
+
+    def ask_one(what: tuple[str, str, Sequence[Question]]) -> Report:
+        address, zone, questions = what
+        try:
+            limit = min(timeout, deadline.left())
+        except TimeoutError:
+            error = f"there was no time left after {budget:g} s"
+            return Report(address, None, {}, error, reached=False)
+        return ask(address, zone, questions, timeout=limit)
+
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        return list(pool.map(ask_one, asked))
 
 
 def canonical_records(rrset: Iterable[dns.rdata.Rdata]) -> tuple[str, ...]:

@@ -297,6 +297,31 @@ def _added_and_removed(
     return records
 
 
+class PlanChanged(PreconditionFailed):
+    """The plan is another one by now than the plan that was approved."""
+
+    code = "plan_changed"
+
+
+def check_approval(planned: Plan, digest: str, rrsets_in_zone: int) -> None:
+    """Refuse a plan whose digest is not the one that somebody approved.
+
+    Raises:
+        PlanChanged: it is another; ``plan`` of the problem is how it is now.
+    """
+    if planned.digest == digest:
+        return
+    detail = (
+        f"the plan has digest {planned.digest} now, not the one approved; "
+        "look at it anew and send its digest"
+    )
+    raise PlanChanged(
+        detail,
+        reasons=(Reason("/digest", PlanChanged.code, detail),),
+        extra={"plan": planned.as_dict(rrsets_in_zone)},
+    )
+
+
 class RecordNotFound(RRsetNotFound):
     """The record that was to be changed is not there."""
 

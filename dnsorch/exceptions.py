@@ -196,6 +196,14 @@ class DatabaseBusy(DnsorchError):
     retryable = True
 
 
+class TooManyWaiting(DnsorchError):
+    """So many requests wait for something else that this one has no thread."""
+
+    code = "too_many_waiting"
+    status = 503
+    retryable = True
+
+
 class SecretUnavailable(DnsorchError):
     """A secret could not be read from where its reference points."""
 

@@ -11,15 +11,18 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from dns_records import names, record_types
+from dns_records.admin.rrset_pages import RRsetPages
 from dns_records.models import Change, Record, RRset
 from dns_records.plan import public_action
-from dns_records.selectors import rrsets
+from dns_records.selectors import history, rrsets
 from dnsorch.exceptions import Invalid
 from requests_tracker.admin import base, display
 from requests_tracker.admin.base import ReadOnlyAdmin
 
 SHOWN = 5
+SHORT_ID = 13
 HISTORY = 20
+TOLD = ("State", "Action", "Before", "After", "Request", "By", "When")
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -60,7 +63,7 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(RRset)
-class RRsetAdmin(ReadOnlyAdmin[RRset]):
+class RRsetAdmin(RRsetPages):
     """What is wanted, and whether it is live."""
 
     list_display = ("name", "type", "ttl", "values", "state", "version", "zone")
@@ -142,24 +145,15 @@ class RRsetAdmin(ReadOnlyAdmin[RRset]):
         """Return when it was last written."""
         return display.moment(rrset.updated_at)
 
-    @admin.display(description="last changes")
+    @admin.display(description="history")
     def history(self, rrset: RRset) -> str:
-        """Return the last changes, newest first, with their requests."""
-        changes = Change.objects.filter(rrset=rrset).select_related("request")
-        return format_html_join(
-            "",
-            '<div>{} <a href="{}">{}</a> {} by {}, {}</div>',
-            (
-                (
-                    display.badge(change.status),
-                    _request_page(change),
-                    change.request_id,
-                    public_action(change.action),
-                    change.request.requester,
-                    display.ago(change.request.received_at),
-                )
-                for change in changes.order_by("-id")[:HISTORY]
-            ),
+        """Return the last changes, newest first: what, by whom, by which request."""
+        changes = history.of(rrset)[:HISTORY]
+        return format_html(
+            '<div class="dnsorch-scroll"><table class="dnsorch-table">'
+            "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>",
+            format_html_join("", '<th scope="col">{}</th>', ((each,) for each in TOLD)),
+            format_html_join("", "<tr>{}</tr>", ((_told(each),) for each in changes)),
         )
 
 
@@ -229,7 +223,7 @@ class ChangeAdmin(ReadOnlyAdmin[Change]):
         return format_html(
             '<a href="{}">{}</a><br><small>{}</small>',
             _request_page(change),
-            str(change.request_id)[:13],
+            str(change.request_id)[:SHORT_ID],
             change.request.requester,
         )
 
@@ -273,3 +267,25 @@ def _digests(text: str) -> list[str]:
 
 def _request_page(change: Change) -> str:
     return reverse("admin:requests_tracker_request_change", args=[change.request_id])
+
+
+def _told(change: Change) -> str:
+    """Return a change as a row of the history."""
+    request = change.request
+    cells: list[str] = [
+        display.badge(change.status),
+        public_action(change.action),
+        format_html("<pre>{}</pre>", display.image(change.before)),
+        format_html("<pre>{}</pre>", display.image(change.after)),
+        format_html(
+            '<a href="{}">{}</a>', _request_page(change), str(request.pk)[:SHORT_ID]
+        ),
+        format_html(
+            '{}<br><small class="quiet">{} {}</small>',
+            request.requester,
+            request.source,
+            request.on_behalf_of,
+        ),
+        display.moment(request.received_at),
+    ]
+    return format_html_join("", "<td>{}</td>", ((each,) for each in cells))

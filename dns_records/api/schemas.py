@@ -50,6 +50,18 @@ def type_field(**kwargs: Any) -> serializers.CharField:
     return serializers.CharField(max_length=20, **kwargs)
 
 
+def digest_field() -> serializers.RegexField:
+    """Return a field for the digest of the plan that a client approves."""
+    return serializers.RegexField(
+        r"^[0-9a-f]{64}\Z",
+        required=False,
+        allow_null=True,
+        trim_whitespace=False,
+        help_text="The digest of the plan that this approves, as a dry run gave it; "
+        "412 `plan_changed` if the plan is another one by now.",
+    )
+
+
 def comment_field(**kwargs: Any) -> serializers.CharField:
     """Return a field for a comment."""
     return serializers.CharField(

@@ -1,5 +1,13 @@
 """Reads of the wanted state and of what became of changes."""
 
-from dns_records.selectors import backends, records, requests, rrsets, zones
+from dns_records.selectors import (
+    backends,
+    explain,
+    history,
+    records,
+    requests,
+    rrsets,
+    zones,
+)
 
-__all__ = ["backends", "records", "requests", "rrsets", "zones"]
+__all__ = ["backends", "explain", "history", "records", "requests", "rrsets", "zones"]

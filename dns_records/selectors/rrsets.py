@@ -115,7 +115,7 @@ def body(rrset: RRset) -> dict[str, Any]:
         "status": state(rrset),
         "version": rrset.version,
         "updated_at": clock.iso(rrset.updated_at),
-        "links": {"self": where},
+        "links": {"self": where, "history": f"{where}history/"},
     }
 
 

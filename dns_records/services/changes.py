@@ -83,7 +83,8 @@ class ChangeSet:
     """A v2 change set, or one RRset written or deleted, as the client wrote it.
 
     ``comment`` is about the request; ``rrset_comment`` about the one RRset, whose
-    comment it becomes unless ``keeps_comment``.
+    comment it becomes unless ``keeps_comment``. ``digest`` is that of the plan which
+    the client approves; without one any plan will do.
     """
 
     zone: str
@@ -92,11 +93,13 @@ class ChangeSet:
     rrset_comment: str | None = None
     keeps_comment: bool = True
     precondition: Precondition | None = None
+    digest: str | None = None
 
     def prepare(self, access: Access, request: Request) -> Prepared:
         """Find the zone, lock the names, plan.
 
         Raises:
+            PlanChanged: the plan is not the one that the client approves.
             DnsorchError: the change set is wrong, not allowed, or conflicts.
         """
         zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
@@ -112,6 +115,8 @@ class ChangeSet:
             expected = self.precondition.expect(locked, only.key)
             operations = [replace(only, expected=expected)]
         prepared = Prepared(locked, build(locked, operations))
+        if self.digest is not None:
+            plan.check_approval(prepared.plan, self.digest, rrsets_in(zone))
         if not self.keeps_comment:
             prepared.rrset_comments[operations[0].key] = self.rrset_comment
         return prepared

@@ -7,15 +7,12 @@ worker's slots, and the lanes need the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-import dns.serial
 from django.conf import settings
 
-from dns_records import nameservers
+from dns_records import nameservers, serials
 from dns_records.models import Zone
 from dns_records.nameservers import Report
-from dns_records.tcp import Deadline
 from dnsorch.exceptions import Invalid
 from dnsorch.operator_tasks import selectors
 from dnsorch.operator_tasks import services as operator_tasks
@@ -73,19 +70,12 @@ def run(zone_ids: Sequence[int]) -> Outcome:
 
 
 def _ask(questions: Sequence[tuple[Zone, str]]) -> Iterable[Report]:
-    deadline = Deadline(BUDGET_S)
-
-    def ask_one(what: tuple[Zone, str]) -> Report:
-        zone, address = what
-        try:
-            timeout = min(settings.DNSORCH_QUERY_TIMEOUT_S, deadline.left())
-        except TimeoutError:
-            error = f"the check had no time left after {BUDGET_S:g} s"
-            return Report(address, None, {}, error, reached=False)
-        return nameservers.ask(address, zone.name, [], timeout=timeout)
-
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return list(pool.map(ask_one, questions))
+    return nameservers.ask_all(
+        [(address, zone.name, []) for zone, address in questions],
+        timeout=settings.DNSORCH_QUERY_TIMEOUT_S,
+        budget=BUDGET_S,
+        at_once=AT_ONCE,
+    )
 
 
 def judge(zone: str, reports: Sequence[Report]) -> Iterator[Finding]:
@@ -125,7 +115,7 @@ def _compared(serial: int | None, primary: int | None) -> tuple[Level, str]:
         return Level.WARNING, text
     if serial == primary:
         return Level.OK, f"answers with authority, serial {serial}"
-    if dns.serial.Serial(serial) < dns.serial.Serial(primary):
+    if serials.is_older(serial, primary):
         text = f"is behind: it has serial {serial}, the primary {primary}"
     else:
         text = f"differs from the primary: it has serial {serial}, not {primary}"

@@ -66,10 +66,7 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         IllegalTransition: it has not failed.
         Forbidden: they may only read it.
     """
-    zone = _zone(access, request)
-    if request.status != Status.FAILED or zone is None:
-        raise not_retryable(request)
-    again = Retry(request, zone)
+    again = what_failed(access, request)
     return changes.submit(
         lambda: again,
         access=access,
@@ -77,6 +74,19 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         operation={"action": "retry", "request": str(request.pk)},
         doorway=doorway,
     )
+
+
+def what_failed(access: Access, request: Request) -> Retry:
+    """Return what a failed request asked for, to be planned or submitted again.
+
+    Raises:
+        IllegalTransition: it has not failed.
+        Forbidden: they may only read it.
+    """
+    zone = _zone(access, request)
+    if request.status != Status.FAILED or zone is None:
+        raise not_retryable(request)
+    return Retry(request, zone)
 
 
 def not_retryable(request: Request) -> IllegalTransition:

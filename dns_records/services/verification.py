@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-import dns.serial
 from django.conf import settings
 from django.db import transaction
 
-from dns_records import nameservers, retry
+from dns_records import nameservers, retry, serials
 from dns_records.images import Image
 from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
 from dns_records.nameservers import Answer, Question, Report
@@ -316,7 +315,7 @@ def _not_verified(
     said = {report.address: report for report in reports}
     # Servers that showed it earlier were not asked again.
     earlier = (each["serial"] for change in changes for each in change.nameservers)
-    newest = _newest_serial([*(report.serial for report in reports), *earlier])
+    newest = serials.newest([*(report.serial for report in reports), *earlier])
     reasons = []
     for address in _missing(policy, changes):
         report = said.get(address)
@@ -325,7 +324,7 @@ def _not_verified(
         elif (
             newest is not None
             and report.serial is not None
-            and (dns.serial.Serial(report.serial) < dns.serial.Serial(newest))
+            and serials.is_older(report.serial, newest)
         ):
             why = f"is behind: it has serial {report.serial}, the newest is {newest}"
         else:
@@ -337,14 +336,3 @@ def _not_verified(
         f"{names} was applied and is not served by every name server: {listed}",
         reasons=tuple(reasons),
     )
-
-
-def _newest_serial(serials: Iterable[int | None]) -> int | None:
-    """Return the newest serial by the arithmetic of RFC 1982 section 3.2."""
-    newest: int | None = None
-    for serial in serials:
-        if serial is not None and (
-            newest is None or dns.serial.Serial(serial) > dns.serial.Serial(newest)
-        ):
-            newest = serial
-    return newest

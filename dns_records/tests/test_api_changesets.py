@@ -54,6 +54,7 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "next_attempt_at": None,
         "error": None,
         "retry_of": None,
+        "revert_of": None,
         "changes": [
             {
                 "name": "www.example.test.",
@@ -67,7 +68,12 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
                 "nameservers": [],
             }
         ],
-        "links": {"self": at, "events": f"{at}events/", "cancel": f"{at}cancel/"},
+        "links": {
+            "self": at,
+            "events": f"{at}events/",
+            "cancel": f"{at}cancel/",
+            "revert": f"{at}revert/",
+        },
     }
     assert body["received_at"].endswith("Z")
     assert [(each["sequence"], each["step"], each["level"]) for each in events] == [

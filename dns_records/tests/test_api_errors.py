@@ -49,6 +49,7 @@ BODILESS = [
     ("delete", f"{ZONES}example.test/"),
     ("post", f"/api/v2/requests/{NO_ONE}/cancel/"),
     ("post", f"/api/v2/requests/{NO_ONE}/retry/"),
+    ("post", f"/api/v2/requests/{NO_ONE}/revert/"),
 ]
 
 
@@ -136,6 +137,7 @@ def test_a_read_only_token_may_not_write(zone: Zone, method: str, url: str) -> N
         ("delete", f"{ZONES}example.test/", "forget_zone"),
         ("post", f"/api/v2/requests/{NO_ONE}/cancel/", "cancel"),
         ("post", f"/api/v2/requests/{NO_ONE}/retry/", "retry"),
+        ("post", f"/api/v2/requests/{NO_ONE}/revert/", "revert"),
     ],
 )
 def test_a_rejection_says_what_was_asked_for(

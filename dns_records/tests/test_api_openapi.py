@@ -22,13 +22,16 @@ V2 = {
     "/api/v2/zones/{zone}/": {"get", "patch", "delete"},
     "/api/v2/zones/{zone}/rrsets/": {"get"},
     "/api/v2/zones/{zone}/rrsets/{name}/{rtype}/": {"get", "put", "delete"},
+    "/api/v2/zones/{zone}/rrsets/{name}/{rtype}/history/": {"get"},
     "/api/v2/changesets/": {"post"},
     "/api/v2/changesets/batch/": {"post"},
+    "/api/v2/explain/": {"get"},
     "/api/v2/requests/": {"get"},
     "/api/v2/requests/{id}/": {"get"},
     "/api/v2/requests/{id}/events/": {"get"},
     "/api/v2/requests/{id}/cancel/": {"post"},
     "/api/v2/requests/{id}/retry/": {"post"},
+    "/api/v2/requests/{id}/revert/": {"post"},
 }
 
 

@@ -47,6 +47,7 @@ def test_put_and_get(api: APIClient, zone: Zone) -> None:
     )
     shown = api.get(WWW)
     assert shown.headers["ETag"] == '"1"'
+    at = "/api/v2/zones/example.test./rrsets/www.example.test./A/"
     assert shown.json() == {
         "zone": "example.test.",
         "name": "www.example.test.",
@@ -58,7 +59,8 @@ def test_put_and_get(api: APIClient, zone: Zone) -> None:
         "version": 1,
         "updated_at": shown.json()["updated_at"],
         "links": {
-            "self": "/api/v2/zones/example.test./rrsets/www.example.test./A/",
+            "self": at,
+            "history": f"{at}history/",
         },
     }
     deliver(zone)

@@ -91,10 +91,11 @@ def test_what_waits_to_be_published_is_kept(zone: Zone) -> None:
     assert left() == ["old"]
 
 
-def test_what_an_open_request_refers_to_is_kept(zone: Zone) -> None:
+@pytest.mark.parametrize("link", ["retry_of", "revert_of"])
+def test_what_an_open_request_refers_to_is_kept(zone: Zone, link: str) -> None:
     first, second, third = done(zone, "retried", "superseding", "nobody")
     retry = add("again", A)
-    Request.objects.filter(pk=retry.pk).update(retry_of=first)
+    Request.objects.filter(pk=retry.pk).update(**{link: first})
     superseded = add("below", A)
     Change.objects.filter(request=superseded).update(
         superseded_by=Change.objects.get(request=second)

@@ -39,11 +39,13 @@ FORBIDDEN = {
 # Pure decisions, and what would make them impure: a database, a network, a clock.
 PURE = (
     "dns_records.coalesce",
+    "dns_records.explanation",
     "dns_records.names",
     "dns_records.plan",
     "dns_records.rdata",
     "dns_records.record_types",
     "dns_records.retry",
+    "dns_records.serials",
     "dns_records.validation",
     "requests_tracker.status",
 )

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db.models import Q
+
 from dnsorch.tokens import text as texts
 from dnsorch.tokens.access import Access
 from dnsorch.tokens.models import ApiToken
@@ -32,3 +37,15 @@ def access(token: ApiToken) -> Access:
         read_only=token.read_only,
         token_id=token.pk,
     )
+
+
+def writers(zone: str, at: datetime) -> Iterator[tuple[str, bool]]:
+    """Yield whose live tokens may change ``zone``, and whether they may change all.
+
+    An owner of several such tokens comes several times.
+    """
+    tokens = ApiToken.objects.filter(revoked_at=None, read_only=False)
+    live = tokens.filter(Q(expires_at=None) | Q(expires_at__gt=at))
+    for owner, zones in live.order_by("pk").values_list("owner", "zones"):
+        if not zones or zone in zones:
+            yield owner, not zones

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Q
 from django.utils.dateparse import parse_datetime
 
 from dns_records.models import Change, ChangeStatus, Lane, LaneState, Zone
@@ -73,6 +74,8 @@ def context(request: Request) -> dict[str, Any]:
     zone = (
         Zone.objects.select_related("lane", "backend").filter(name=request.zone).first()
     )
+    of_it = Q(retry_of=request) | Q(revert_of=request)
+    made = list(Request.objects.filter(of_it).order_by("id"))
     return {
         "badge": display.badge(request.status),
         "headline": HEADLINES[Status(request.status)],
@@ -84,7 +87,8 @@ def context(request: Request) -> dict[str, Any]:
         "changes": [_change(change, zone) for change in _changes(request)],
         "events": [_event(request, event) for event in events],
         "events_left_out": request.last_sequence - len(events),
-        "retries": list(request.retries.order_by("id")),
+        "retries": [each for each in made if each.retry_of_id == request.pk],
+        "reverts": [each for each in made if each.revert_of_id == request.pk],
         "zone": zone,
         "lane_trouble": _trouble(zone, request),
     }

@@ -29,7 +29,7 @@ DOORWAY = Doorway(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of it, in words; ``made`` is the request that came of a retry."""
+    """What became of it, in words; ``made`` is the new request, if one came of it."""
 
     done: bool
     text: str
@@ -59,18 +59,23 @@ def retry(http: HttpRequest, request: Request) -> Verdict:
     return Verdict(True, "tried again now")
 
 
-def _again(http: HttpRequest, request: Request) -> Verdict:
+def origin(http: HttpRequest, action: str, api_version: str = "v2") -> Origin:
+    """Return who asks for something through the admin."""
     access, traced = base.access(http), trace.of(http)
-    origin = Origin(
+    return Origin(
         requester=access.owner,
         source=access.source,
-        api_version=request.api_version,
-        action=request.action,
+        api_version=api_version,
+        action=action,
         correlation_id=traced.correlation_id,
         received_at=clock.now(),
         traceparent=traced.traceparent,
     )
-    answer = operations.retry(access, origin, request, DOORWAY)
+
+
+def _again(http: HttpRequest, request: Request) -> Verdict:
+    asked = origin(http, request.action, request.api_version)
+    answer = operations.retry(base.access(http), asked, request, DOORWAY)
     if answer.status >= 400:
         detail = answer.body["detail"]
         return Verdict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -13,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from dnsorch import clock
-from requests_tracker.admin import detail, display, filters, operating
+from requests_tracker.admin import detail, display, filters, operating, reverting
 from requests_tracker.admin.base import ReadOnlyAdmin
 from requests_tracker.models import Request
 
@@ -48,7 +49,7 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
         "Id or its beginning, owner name, correlation id, idempotency key, requester"
     )
     ordering = ("-id",)
-    actions = ("cancel", "retry")
+    actions = ("cancel", "retry", "revert")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Request], search_term: str
@@ -119,6 +120,19 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
         """Ask for what failed again, send what is queued now; say so of each."""
         self._operate(request, queryset, operating.retry)
 
+    @admin.action(description="Revert the selected request", permissions=["operate"])
+    def revert(
+        self, request: HttpRequest, queryset: QuerySet[Request]
+    ) -> HttpResponseBase | None:
+        """Show the plan of the way back: one request at a time."""
+        selected = list(queryset[:2])
+        if len(selected) != 1:
+            text = "Select one request: each plan is looked at by itself."
+            self.message_user(request, text, messages.ERROR)
+            return None
+        where = reverse("admin:requests_tracker_request_revert", args=[selected[0].pk])
+        return HttpResponseRedirect(where)
+
     def _operate(
         self,
         http: HttpRequest,
@@ -166,7 +180,31 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
             )
             for name in operating.OPERATIONS
         ]
-        return [*own, *super().get_urls()]
+        revert = path(
+            "<uuid:request_id>/revert/",
+            self.admin_site.admin_view(self.revert_view),
+            name="requests_tracker_request_revert",
+        )
+        return [*own, revert, *super().get_urls()]
+
+    def revert_view(self, request: HttpRequest, request_id: UUID) -> HttpResponseBase:
+        """Show what a revert would do, then do it.
+
+        Raises:
+            PermissionDenied: the person may only look.
+            Http404: there is no such request.
+        """
+        if not self.has_operate_permission(request):
+            raise PermissionDenied
+        found = Request.objects.filter(pk=request_id).first()
+        if found is None:
+            raise Http404
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Revert {detail.subject(found)}?",
+            "opts": self.opts,
+        }
+        return reverting.page(request, found, context)
 
     def operate_view(
         self, request: HttpRequest, request_id: Any, name: str
@@ -203,6 +241,7 @@ class RequestAdmin(ReadOnlyAdmin[Request]):
         context |= {"title": "Request", "subtitle": None}
         if self.has_operate_permission(request):
             context["offered"] = operating.offered(obj)
+            context["may_revert"] = reverting.is_offered(obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 

@@ -52,7 +52,12 @@ def given(query: Any) -> dict[str, Any]:
 def parameters(filters: type[StrictSerializer]) -> list[OpenApiParameter]:
     """Return the OpenAPI form of a filter's fields."""
     return [
-        OpenApiParameter(name, _schema(field), description=str(field.help_text or ""))
+        OpenApiParameter(
+            name,
+            _schema(field),
+            required=field.required,
+            description=str(field.help_text or ""),
+        )
         for name, field in filters().fields.items()
     ]
 

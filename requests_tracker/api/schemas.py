@@ -50,6 +50,7 @@ class RequestBase(serializers.Serializer[object]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     error = ErrorSchema(allow_null=True)
     retry_of = serializers.UUIDField(allow_null=True)
+    revert_of = serializers.UUIDField(allow_null=True)
     events = EventSchema(many=True)
     links = serializers.DictField(child=serializers.CharField())
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from rest_framework.views import APIView
 
 from dnsorch.api import errors
 from dnsorch.api.prefer import wait_seconds
-from dnsorch.exceptions import DnsorchError, Invalid, Reason
+from dnsorch.exceptions import DnsorchError, Invalid, Reason, TooManyWaiting
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request
 from requests_tracker.selectors import requests
@@ -227,6 +228,21 @@ def read_key(text: str) -> str | None:
         text = re.sub(r'\\(["\\])', r"\1", text[1:-1])
     visible = all("!" <= each <= "~" for each in text)
     return text if visible and 1 <= len(text) <= 255 else None
+
+
+@contextmanager
+def thread_to_wait() -> Iterator[None]:
+    """Hold one of the threads that may wait for somebody else.
+
+    Raises:
+        TooManyWaiting: they are all taken.
+    """
+    if not _waiting.acquire(blocking=False):
+        raise TooManyWaiting()
+    try:
+        yield
+    finally:
+        _waiting.release()
 
 
 def wait(request_id: UUID, seconds: float) -> tuple[bool, bool]:

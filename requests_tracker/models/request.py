@@ -88,6 +88,9 @@ class Request(models.Model):
     retry_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
     )
+    revert_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reverts"
+    )
     last_sequence = models.PositiveIntegerField(default=0)
 
     class Meta:

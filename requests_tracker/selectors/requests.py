@@ -122,6 +122,7 @@ def body(request: Request, events: Iterable[RequestEvent]) -> dict[str, Any]:
         "next_attempt_at": clock.iso(request.next_attempt_at),
         "error": request.error,
         "retry_of": str(request.retry_of_id) if request.retry_of_id else None,
+        "revert_of": str(request.revert_of_id) if request.revert_of_id else None,
         "events": [event_body(event) for event in events],
     }
 
@@ -129,4 +130,5 @@ def body(request: Request, events: Iterable[RequestEvent]) -> dict[str, Any]:
 def links(request: Request, version: str) -> Mapping[str, str]:
     """Return where a request, its timeline and its actions are."""
     at = f"/api/{version}/requests/{request.pk}/"
-    return {"self": at, "events": f"{at}events/", "cancel": f"{at}cancel/"}
+    names = ("events", "cancel", "revert")
+    return {"self": at, **{name: f"{at}{name}/" for name in names}}

@@ -23,9 +23,13 @@ def prunable(before: datetime) -> QuerySet[Request]:
     mine = {"request": OuterRef("pk")}
     unpublished = OutboxEvent.objects.filter(published_at__isnull=True, **mine)
     key = IdempotencyKey.objects.filter(created_at__gte=keys_kept_since(), **mine)
-    retry = Request.objects.filter(retry_of=OuterRef("pk"), status__in=sorted(OPEN))
+    still_open = Request.objects.filter(status__in=sorted(OPEN))
+    retry = still_open.filter(retry_of=OuterRef("pk"))
+    revert = still_open.filter(revert_of=OuterRef("pk"))
     old = Request.objects.filter(status__in=sorted(FINAL), completed_at__lt=before)
-    return old.exclude(Exists(unpublished) | Exists(key) | Exists(retry))
+    return old.exclude(
+        Exists(unpublished) | Exists(key) | Exists(retry) | Exists(revert)
+    )
 
 
 def delete(request_ids: Sequence[UUID]) -> None:

@@ -266,7 +266,12 @@ def read_changeset(asked: Any) -> ChangeSet:
         Invalid: a field is missing, unknown or of the wrong shape.
     """
     data = validated(ChangesetBody, asked)
-    return ChangeSet(data["zone"], drafts(data["changes"]), data.get("comment"))
+    return ChangeSet(
+        data["zone"],
+        drafts(data["changes"]),
+        data.get("comment"),
+        digest=data.get("digest"),
+    )
 
 
 def read_record(asked: Any) -> Submission:

@@ -13,6 +13,7 @@ from dns_records.api.schemas import (
     RoundTripSerializer,
     TTLField,
     comment_field,
+    digest_field,
     name_field,
     records_field,
     type_field,
@@ -51,6 +52,7 @@ class ChangesetBody(StrictSerializer):
         many=True, allow_empty=False, min_length=1, max_length=MAX_CHANGES
     )
     comment = comment_field()
+    digest = digest_field()
 
 
 def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:

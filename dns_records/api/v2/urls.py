@@ -1,9 +1,11 @@
 """The URLs of zones, RRsets and change sets in v2."""
 
-from django.urls import re_path
+from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from dns_records.api.v2.changesets import ChangesetViewSet
+from dns_records.api.v2.explain import ExplainViewSet
+from dns_records.api.v2.history import HistoryViewSet
 from dns_records.api.v2.rrsets import RRsetViewSet
 from dns_records.api.v2.zones import ZoneViewSet
 
@@ -14,11 +16,17 @@ router.register("changesets", ChangesetViewSet, basename="changeset")
 # An RRset has two names, which a router cannot say; an owner name may hold a slash
 # (RFC 2317).
 RRSETS = r"zones/(?P<zone>[^/]+)/rrsets/"
+RRSET = rf"{RRSETS}(?P<name>.+)/(?P<rtype>[^/]+)/"
 rrsets = RRsetViewSet.as_view({"get": "list"})
 rrset = RRsetViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+history = HistoryViewSet.as_view({"get": "list"})
+explain = ExplainViewSet.as_view({"get": "retrieve"})
 
 urlpatterns = [
+    path("explain/", explain, name="explain"),
     re_path(rf"^{RRSETS}$", rrsets, name="rrset-list"),
-    re_path(rf"^{RRSETS}(?P<name>.+)/(?P<rtype>[^/]+)/$", rrset, name="rrset-detail"),
+    # Before the RRset itself: no type is called "history".
+    re_path(rf"^{RRSET}history/$", history, name="rrset-history"),
+    re_path(rf"^{RRSET}$", rrset, name="rrset-detail"),
     *router.urls,
 ]

@@ -12,13 +12,15 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from dns_records import selectors
-from dns_records.api.schemas import IDEMPOTENCY, WAIT
-from dns_records.services import operations
+from dns_records.api.schemas import IDEMPOTENCY, WRITE, or_plan
+from dns_records.api.writes import ChangingView
+from dns_records.services import changes, operations
+from dns_records.services.revert import Revert
 from dnsorch.api.schema import problems
 from dnsorch.tokens.access import Access
 from requests_tracker import selectors as tracker
 from requests_tracker.api import filters, schemas, views
-from requests_tracker.api.tracking import TrackedView, location, render_error
+from requests_tracker.api.tracking import location, render_error
 from requests_tracker.models import Request
 from requests_tracker.services import acceptance
 from requests_tracker.services.acceptance import Doorway
@@ -38,6 +40,11 @@ def render(request: Request) -> Answer:
 
 
 DOORWAY = Doorway(render=render, render_error=render_error)
+MADE: dict[Any, Any] = {
+    200: or_plan("RequestOrPlan", schemas.RequestV2),
+    202: schemas.RequestV2,
+    **problems(404, 409, 412, 422),
+}
 
 
 @extend_schema_view(
@@ -47,11 +54,11 @@ DOORWAY = Doorway(render=render, render_error=render_error)
     ),
     retrieve=extend_schema(responses={200: schemas.RequestV2, **problems(404)}),
 )
-class RequestViewSet(TrackedView, views.RequestReads):
-    """Follow requests, cancel them, try them again."""
+class RequestViewSet(ChangingView, views.RequestReads):
+    """Follow requests, cancel them, try them again, revert them."""
 
     filters = filters.RequestFilterV2
-    tracked_actions = {"cancel": "cancel", "retry": "retry"}
+    tracked_actions = {"cancel": "cancel", "retry": "retry", "revert": "revert"}
 
     def bodies(self, requests: list[Request]) -> list[dict[str, Any]]:
         """Return requests as v2 shows them."""
@@ -78,24 +85,30 @@ class RequestViewSet(TrackedView, views.RequestReads):
         """Cancel a request that is not on its way yet."""
         return self._act("cancel", pk, operations.cancel, 200)
 
-    @extend_schema(
-        request=None,
-        parameters=[IDEMPOTENCY, WAIT],
-        responses={
-            200: schemas.RequestV2,
-            202: schemas.RequestV2,
-            **problems(404, 409, 422),
-        },
-    )
+    @extend_schema(request=None, parameters=WRITE, responses=MADE)
     @action(detail=True, methods=["post"])
     def retry(self, request: HttpRequest, pk: UUID) -> Response:
         """Try a queued request now, or ask anew for what a failed one asked for."""
         found = tracker.requests.get(self.access, pk)
         if found.status != Status.FAILED:
             return self._act("retry", pk, operations.hurry, 202)
-        self.refuse_dry_run()
-        answer = operations.retry(self.access, self.origin("retry"), found, DOORWAY)
+        origin = self.origin("retry")
+        if self.dry_run:
+            again = operations.what_failed(self.access, found)
+            plan = changes.dry_run(lambda: again, access=self.access, origin=origin)
+            return Response(plan)
+        answer = operations.retry(self.access, origin, found, DOORWAY)
         return self.answer(answer, body)
+
+    @extend_schema(request=None, parameters=WRITE, responses=MADE)
+    @action(detail=True, methods=["post"])
+    def revert(self, request: HttpRequest, pk: UUID) -> Response:
+        """Put back what a request found that was applied, as a new request.
+
+        Refused if somebody has changed one of its RRsets since.
+        """
+        revert = Revert(pk)
+        return self.submit("revert", revert.operation, lambda: revert, DOORWAY, body)
 
     def _act(
         self,

@@ -1,0 +1,181 @@
+"""manage.py plan: what would change, and the exit code; --apply sends it."""
+
+from __future__ import annotations
+
+import io
+import json
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from dns_records.models import Zone
+from dns_records.tests import world
+from dns_records.tests.callers import change, changeset, deliver
+from dns_records.tests.world import draft, post
+from requests_tracker.api import tracking
+from requests_tracker.models import Request
+
+pytestmark = pytest.mark.django_db
+
+A1, A2, A3 = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+WWW_A = ("www.example.test.", "A")
+
+
+def run(*arguments: str) -> tuple[int, list[str]]:
+    """Run the command; return its exit code and the lines it prints."""
+    out = StringIO()
+    try:
+        call_command("plan", "example.test", *arguments, stdout=out)
+    except SystemExit as end:
+        return int(str(end.code)), out.getvalue().splitlines()
+    return 0, out.getvalue().splitlines()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file for a change set."""
+    return tmp_path / "changes.json"
+
+
+def write(file: Path, *changes: dict[str, Any], **fields: Any) -> str:
+    """Write a change set into the file; return its path."""
+    file.write_text(json.dumps(changeset(*changes, **fields)))
+    return str(file)
+
+
+def test_records_that_come_and_go(zone: Zone, file: Path) -> None:
+    post(draft("create", "www", "A", A1, A2), draft("create", "old", "A", A1))
+    asked = [
+        change("replace", "www", A2, A3),
+        change("delete", "old"),
+        change("create", "new", A1, ttl=60),
+    ]
+    code, lines = run(write(file, *asked))
+    assert code == 2
+    assert lines[:-1] == [
+        f"+ new.example.test. 60 IN A {A1}",
+        f"- old.example.test. 300 IN A {A1}",
+        f"- www.example.test. 300 IN A {A1}",
+        f"  www.example.test. 300 IN A {A2}",
+        f"+ www.example.test. 300 IN A {A3}",
+    ]
+    assert lines[-1].startswith("digest: ") and len(lines[-1]) == 8 + 64
+    assert Request.objects.count() == 1
+
+
+def test_nothing_would_change(zone: Zone, file: Path) -> None:
+    post(draft("create", "www", "A", A1))
+    code, lines = run(write(file, change("add", "www", A1)))
+    assert (code, lines[:-1]) == (
+        0,
+        [
+            f"  www.example.test. 300 IN A {A1}",
+            f"warning: www.example.test. A {A1} exists already: nothing to do",
+        ],
+    )
+
+
+def test_what_makes_it_unsafe(zone: Zone, file: Path) -> None:
+    post(*(draft("create", f"h{number}", "A", A1) for number in range(10)))
+    gone = [change("delete", f"h{number}") for number in range(4)]
+    _, lines = run(write(file, *gone))
+    assert "unsafe: 40% of the zone's RRsets would be updated or deleted" in lines
+
+
+def test_json_from_standard_input(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"changes": [change("create", "www", A1)]}
+    raw = io.BytesIO(json.dumps(body).encode())
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=raw))
+    code, (line,) = run("-", "--json")
+    found = json.loads(line)
+    assert (code, sorted(found)) == (
+        2,
+        ["changes", "digest", "unsafe", "warnings", "zone"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "(malformed_body)"),
+        ("[]", "expected a JSON object"),
+        ('{"zone": "other.test.", "changes": []}', "is about the zone other.test."),
+        ('{"changes": [], "x": 1}', "/x: There is no such field."),
+        (
+            '{"changes": [{"action": "delete", "name": "www", "type": "A"}]}',
+            "  /changes/0: www.example.test. A does not exist",
+        ),
+    ],
+)
+def test_what_is_wrong_is_exit_code_1(
+    zone: Zone, file: Path, text: str, says: str
+) -> None:
+    file.write_text(text)
+    with pytest.raises(CommandError) as failed:
+        run(str(file))
+    assert failed.value.returncode == 1
+    assert says in str(failed.value)
+    assert not Request.objects.exists()
+
+
+def test_a_file_that_is_not_there(zone: Zone, file: Path) -> None:
+    with pytest.raises(CommandError, match="No such file"):
+        run(str(file))
+
+
+def test_apply_needs_the_digest(zone: Zone, file: Path) -> None:
+    path = write(file, change("create", "www", A1))
+    with pytest.raises(CommandError, match="--apply needs --digest"):
+        run(path, "--apply")
+
+
+def planned(path: str) -> str:
+    """Return the digest that the command prints."""
+    _, lines = run(path)
+    return lines[-1].removeprefix("digest: ")
+
+
+def test_apply_waits_and_says_how_it_ended(
+    zone: Zone, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(file, change("create", "www", A1), comment="by hand")
+    digest = planned(path)
+
+    def wait(request_id: object, seconds: float) -> tuple[bool, bool]:
+        assert seconds == 7
+        deliver(zone)
+        return True, True
+
+    monkeypatch.setattr(tracking, "wait", wait)
+    code, lines = run(path, "--apply", "--digest", digest, "--timeout", "7")
+    request = Request.objects.get()
+    assert (code, lines) == (0, [f"request {request.pk}: completed"])
+    assert (request.source, request.requester) == ("command", "manage.py")
+    assert request.comment == "by hand"
+    assert world.served(zone) == {WWW_A: (300, (A1,))}
+
+
+def test_apply_says_that_it_is_not_final_yet(zone: Zone, file: Path) -> None:
+    path = write(file, change("create", "www", A1))
+    arguments = ("--apply", "--digest", planned(path), "--timeout", "0", "--json")
+    code, (line,) = run(path, *arguments)
+    request = Request.objects.get()
+    assert (code, json.loads(line)) == (
+        1,
+        {"id": str(request.pk), "status": "queued", "error": None},
+    )
+
+
+def test_apply_refuses_a_plan_that_nobody_approved(zone: Zone, file: Path) -> None:
+    path = write(file, change("add", "www", A1))
+    digest = planned(path)
+    post(draft("add", "www", "A", A2))
+    code, lines = run(path, "--apply", "--digest", digest)
+    row = Request.objects.get(status="rejected")
+    assert (code, lines[0]) == (1, f"request {row.pk}: rejected")
+    assert "(plan_changed)" in lines[1]
+    assert world.wanted(zone) == {WWW_A: (300, (A2,))}
