@@ -53,7 +53,8 @@ class Operation:
 
     ``strict`` makes an ``add`` of what is there and a ``remove`` of what is not an
     error: a single record is created or deleted once. ``pointer`` is where the
-    operation stands in the body (RFC 6901).
+    operation stands in the body (RFC 6901). ``ptr`` says whether the PTR records of
+    its addresses go with it; None leaves that to the zone.
     """
 
     action: str
@@ -63,6 +64,7 @@ class Operation:
     expected: Expectation | None = None
     strict: bool = False
     pointer: str = ""
+    ptr: bool | None = None
 
 
 @dataclass(frozen=True)
