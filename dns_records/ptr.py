@@ -6,7 +6,6 @@ networks that are smaller than an octet. Pure: no database, network, clock.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -75,7 +74,7 @@ def place(address: str, zones: Collection[str]) -> Place | None:
     A classless zone whose range holds the address is nearer than the zones above it.
     """
     reverse = reverse_name(address)
-    if ipaddress.ip_address(address).version == 4:
+    if reverse.endswith(".in-addr.arpa."):
         last, _, parent = reverse.partition(".")
         ranges = {zone: classless_range(zone, parent) for zone in zones}
         holding = [

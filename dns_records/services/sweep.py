@@ -16,6 +16,7 @@ from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
+    compensation,
     delivery,
     queue,
     reconcile,
@@ -141,9 +142,13 @@ def _ids(zones: Iterable[Zone]) -> list[int]:
 
 
 def settle_parents() -> int:
-    """Settle requests whose parts are final and that are not; return how many."""
+    """See to requests whose parts are final and that are not; return how many.
+
+    What has to be put back is asked for first: they end after it.
+    """
     found = lifecycle.unsettled(MAX_OVERDUE)
     for request_id in found:
+        compensation.run(request_id)
         lifecycle.settle(request_id)
     return len(found)
 
