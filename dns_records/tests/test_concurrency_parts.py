@@ -50,6 +50,7 @@ def poster(seed: int) -> None:
         several = ManyZones(drafts, on_failure=chance.choice(["keep", "revert"]))
         one = ChangeSet(FIRST, [draft("put", names[1], "A", value, ptr=True)])
         answer = submit(chance.choice([Whole(several), Whole(one)]))
+        assert answer.request_id is not None
         request = Request.objects.get(pk=answer.request_id)
         if chance.random() < 0.4 and not request.is_final:
             act = chance.choice([operations.cancel, operations.hurry])

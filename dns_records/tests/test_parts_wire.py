@@ -119,7 +119,7 @@ def test_what_is_in_dns_is_put_back(pair: tuple[Zone, Zone]) -> None:
     request_id = both(caller(), on_failure="revert")
     deliver(forward)
     assert asked(forward, "www.example.test.", "A") == [ADDRESS]
-    part = Request.objects.filter(part_of=request_id, zone=REVERSE)
+    part = Request.objects.filter(part_of__pk=request_id, zone=REVERSE)
     part.update(deadline_at="2026-01-01T00:00:00Z")
     found = ended(request_id, forward)
     assert (found.status, found.error_code) == ("failed", "parts_failed")

@@ -85,6 +85,7 @@ def context(request: Request) -> dict[str, Any]:
         "events": [_event(request, event) for event in events],
         "events_left_out": request.last_sequence - len(events),
         "retries": list(request.retries.order_by("id")),
+        "parts": list(request.parts.order_by("id")),
         "zone": zone,
         "lane_trouble": _trouble(zone, request),
     }
