@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dns_records import names, rdata, record_types
+from dns_records import names, ptr, rdata, record_types
 from dns_records.images import Key
 from dns_records.plan import Expectation, Operation
 from dnsorch.exceptions import ChangesetTooLarge, DnsorchError, Invalid, Reason
@@ -35,7 +35,7 @@ class Draft:
     """One operation as a client wrote it.
 
     ``pointer`` is where it stands in the body; ``value_at`` where its values stand
-    below that, with the index of the value.
+    below that, with the index of the value. ``ptr`` is that of the operation.
     """
 
     action: str
@@ -47,6 +47,7 @@ class Draft:
     strict: bool = False
     pointer: str = ""
     value_at: str = "/records/{}"
+    ptr: bool | None = None
 
 
 def placed(pointer: str, read: Callable[[], T]) -> T:
@@ -123,6 +124,7 @@ def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
     mistakes.at(f"{at}/records", lambda: _check_presence(draft))
     if rtype is None:
         return None
+    mistakes.at(f"{at}/ptr", lambda: check_ptr(rtype.name, draft.ptr))
     where = at + draft.value_at
     records = read_values(rtype.name, draft.records, zone, mistakes, where)
     expected = None
@@ -142,7 +144,18 @@ def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
         expected=expected,
         strict=draft.strict,
         pointer=at,
+        ptr=draft.ptr,
     )
+
+
+def check_ptr(rtype: str, wanted: bool | None) -> None:
+    """Refuse PTR records for what is no address.
+
+    Raises:
+        Invalid: they are asked for.
+    """
+    if wanted and rtype not in ptr.ADDRESSES:
+        raise Invalid(f"PTR records go with A and AAAA, not with {rtype}")
 
 
 def _check_presence(draft: Draft) -> None:

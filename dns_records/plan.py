@@ -53,7 +53,8 @@ class Operation:
 
     ``strict`` makes an ``add`` of what is there and a ``remove`` of what is not an
     error: a single record is created or deleted once. ``pointer`` is where the
-    operation stands in the body (RFC 6901).
+    operation stands in the body (RFC 6901). ``ptr`` says whether the PTR records of
+    its addresses go with it; None leaves that to the zone.
     """
 
     action: str
@@ -63,6 +64,7 @@ class Operation:
     expected: Expectation | None = None
     strict: bool = False
     pointer: str = ""
+    ptr: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -303,22 +305,24 @@ class PlanChanged(PreconditionFailed):
     code = "plan_changed"
 
 
-def check_approval(planned: Plan, digest: str, rrsets_in_zone: int) -> None:
+def check_approval(shown: Mapping[str, Any], digest: str) -> None:
     """Refuse a plan whose digest is not the one that somebody approved.
+
+    ``shown`` is the plan as a dry run answers with it.
 
     Raises:
         PlanChanged: it is another; ``plan`` of the problem is how it is now.
     """
-    if planned.digest == digest:
+    if shown["digest"] == digest:
         return
     detail = (
-        f"the plan has digest {planned.digest} now, not the one approved; "
+        f"the plan has digest {shown['digest']} now, not the one approved; "
         "look at it anew and send its digest"
     )
     raise PlanChanged(
         detail,
         reasons=(Reason("/digest", PlanChanged.code, detail),),
-        extra={"plan": planned.as_dict(rrsets_in_zone)},
+        extra={"plan": shown},
     )
 
 

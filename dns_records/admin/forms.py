@@ -69,12 +69,14 @@ class ZoneForm(ZoneModelForm):
             "verify_deadline_s",
             "fencing",
             "default_ttl",
+            "ptr_policy",
         )
         labels = {
             "verify_policy": "Live when",
             "verify_k": "k",
             "verify_deadline_s": "Deadline",
             "default_ttl": "Default TTL",
+            "ptr_policy": "PTR records",
         }
         help_texts = {
             "verify_policy": "How many of the name servers have to answer with a "
@@ -85,6 +87,8 @@ class ZoneForm(ZoneModelForm):
             "fencing": "The marker lets the update server itself refuse a worker "
             "that lost its lease. Choose none only if the server cannot keep it.",
             "default_ttl": "Seconds, for records that come without a TTL.",
+            "ptr_policy": "On: A and AAAA records carry their PTR records in the "
+            "registered reverse zones, in the same request.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

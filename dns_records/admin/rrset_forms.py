@@ -13,6 +13,7 @@ from dns_records.api.v2 import batch
 from dns_records.drafts import Draft
 from dns_records.models.zone import MAX_TTL
 from dns_records.services.changes import ChangeSet
+from dns_records.services.parts import Whole
 from dnsorch.api import strict_json
 from dnsorch.exceptions import DnsorchError, Invalid
 
@@ -29,7 +30,7 @@ class WriteForm(forms.Form):
         max_length=1000, required=False, help_text="What the request is for."
     )
 
-    def submission(self, digest: str | None) -> ChangeSet:
+    def submission(self, digest: str | None) -> Whole:
         """Return what the form asks for, under the plan that was approved."""
         raise NotImplementedError
 
@@ -67,7 +68,7 @@ class RRsetForm(WriteForm):
     )
     field_order = ("zone", "name", "type", "what", "ttl", "records", "comment")
 
-    def submission(self, digest: str | None) -> ChangeSet:
+    def submission(self, digest: str | None) -> Whole:
         """Return the RRset as the service takes it."""
         data = self.cleaned_data
         lines = data["records"].splitlines() if data["what"] == "put" else []
@@ -78,7 +79,8 @@ class RRsetForm(WriteForm):
             ttl=data["ttl"] if data["what"] == "put" else None,
             records=tuple(line.strip() for line in lines if line.strip()),
         )
-        return ChangeSet(data["zone"], [draft], data["comment"] or None, digest=digest)
+        comment = data["comment"] or None
+        return Whole(ChangeSet(data["zone"], [draft], comment, digest=digest))
 
 
 class ChangesetForm(WriteForm):
@@ -107,7 +109,7 @@ class ChangesetForm(WriteForm):
                 self.add_error("changes", texts or [error.detail])
         return cleaned
 
-    def submission(self, digest: str | None) -> ChangeSet:
+    def submission(self, digest: str | None) -> Whole:
         """Return the change set as the API reads it.
 
         Raises:
@@ -120,4 +122,4 @@ class ChangesetForm(WriteForm):
             "comment": data["comment"] or None,
             "digest": digest,
         }
-        return batch.read_changeset(body)
+        return Whole(batch.read_changeset(body))

@@ -69,6 +69,16 @@ def comment_field(**kwargs: Any) -> serializers.CharField:
     )
 
 
+def ptr_field() -> serializers.BooleanField:
+    """Return a field that says whether PTR records go with addresses."""
+    return serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        help_text="Whether the PTR records of the addresses go with them, in the same "
+        "request; by default what the zone's `ptr_policy` says.",
+    )
+
+
 class RoundTripSerializer(StrictSerializer):
     """A body that may be what a GET has shown, with something else in it.
 
@@ -125,13 +135,19 @@ class PlanSchema(serializers.Serializer[object]):
     digest = serializers.CharField()
 
 
+class PlansSchema(serializers.Serializer[object]):
+    """The answer to a dry run of a request with parts: the plan of each zone."""
+
+    plans = PlanSchema(many=True)
+
+
 def or_plan(
     name: str, answer: type[serializers.Serializer[Any]]
 ) -> PolymorphicProxySerializer:
     """Return what 200 says of a write: its answer when final, or the plan."""
     return PolymorphicProxySerializer(
         component_name=name,
-        serializers=[answer, PlanSchema],
+        serializers=[answer, PlanSchema, PlansSchema],
         resource_type_field_name=None,
     )
 
@@ -162,5 +178,11 @@ IF_NONE_MATCH = OpenApiParameter(
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
     description="`*`: only if it is absent.",
+)
+PTR = OpenApiParameter(
+    "ptr",
+    OpenApiTypes.BOOL,
+    description="Whether the PTR records of the addresses go with them; by default "
+    "what the zone's `ptr_policy` says.",
 )
 WRITE = [IDEMPOTENCY, WAIT, DRY_RUN]

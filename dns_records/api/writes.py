@@ -12,8 +12,9 @@ from rest_framework.response import Response
 
 from dns_records.services import changes
 from dns_records.services.changes import Precondition, Submission
+from dns_records.services.parts import ManyZones, Whole
 from dnsorch.exceptions import Invalid
-from requests_tracker.api.tracking import TrackedView
+from requests_tracker.api.tracking import TrackedView, flag
 from requests_tracker.services.acceptance import Doorway
 
 CONDITIONS = ("If-Match", "If-None-Match")
@@ -26,7 +27,7 @@ class ChangingView(TrackedView):
         self,
         action: str,
         operation: object,
-        read: Callable[[], Submission],
+        read: Callable[[], Submission | ManyZones],
         doorway: Doorway,
         body: Callable[[UUID], dict[str, Any]],
     ) -> Response:
@@ -35,17 +36,21 @@ class ChangingView(TrackedView):
         ``operation`` is what was asked for as JSON, whatever door it came through;
         ``body`` gives the answer's body anew once the request is final.
         """
+
+        def whole() -> Whole:
+            return Whole(read())
+
         if self.dry_run:
             # Nothing is kept of a plan, its key neither; a wrong one is still told.
             origin = replace(self.origin(action), idempotency_key="")
-            return Response(changes.dry_run(read, access=self.access, origin=origin))
+            return Response(changes.dry_run(whole, access=self.access, origin=origin))
         conditions = {
             name: self.request.headers[name]
             for name in CONDITIONS
             if name in self.request.headers
         }
         answer = changes.submit(
-            read,
+            whole,
             access=self.access,
             origin=self.origin(action),
             # Under another condition it is another operation.
@@ -77,6 +82,15 @@ def precondition(request: HttpRequest) -> Precondition | None:
     # A weak tag never matches here (RFC 9110 section 13.1.1).
     strong = {tag[1:-1] for tag in tags if len(tag) >= 2 and tag[0] == tag[-1] == '"'}
     return Precondition(versions=frozenset(strong))
+
+
+def wants_ptr(request: HttpRequest) -> bool | None:
+    """Return the query parameter ``ptr``, None if it is not given.
+
+    Raises:
+        Invalid: it is neither true nor false.
+    """
+    return flag(request, "ptr") if "ptr" in request.query_params else None
 
 
 def etag(version: int) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dns_records.models.backend import Backend
 from dns_records.models.change import Action, Change, ChangeStatus
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
-from dns_records.models.zone import Fencing, VerifyPolicy, Zone
+from dns_records.models.zone import Fencing, PtrPolicy, VerifyPolicy, Zone
 
 __all__ = [
     "Action",
@@ -17,6 +17,7 @@ __all__ = [
     "Lane",
     "LaneState",
     "OwnerName",
+    "PtrPolicy",
     "RRset",
     "Record",
     "VerifyPolicy",

@@ -32,6 +32,13 @@ class Mode(models.TextChoices):
     EXCLUSIVE = "exclusive"
 
 
+class PtrPolicy(models.TextChoices):
+    """Whether PTR records go with addresses where a change does not say."""
+
+    OFF = "off"
+    ON = "on"
+
+
 class Zone(models.Model):
     """A zone on a backend: who serves it, and when a change counts as live.
 
@@ -50,6 +57,12 @@ class Zone(models.Model):
         max_length=10, choices=Fencing.choices, default=Fencing.MARKER
     )
     mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.EXCLUSIVE)
+    ptr_policy = models.CharField(
+        max_length=3,
+        choices=PtrPolicy.choices,
+        default=PtrPolicy.OFF,
+        db_default=PtrPolicy.OFF.value,
+    )
     default_ttl = models.PositiveIntegerField(
         default=300, validators=[MaxValueValidator(MAX_TTL)]
     )

@@ -62,6 +62,7 @@ def body(zone: Any) -> dict[str, Any]:
         "fencing": zone.fencing,
         "default_ttl": zone.default_ttl,
         "mode": zone.mode,
+        "ptr_policy": zone.ptr_policy,
         "serial": zone.serial,
         "counts": {
             "rrsets": zone.rrset_count,

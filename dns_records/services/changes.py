@@ -41,6 +41,19 @@ class Prepared:
     rrset_comments: dict[Key, str | None] = field(default_factory=dict)
     note: str = ""
 
+    def store(self, request: Request, origin: Origin) -> None:
+        """Store it as what ``request`` asks for; see :func:`store`."""
+        store(request, origin, self)
+
+    def answer(self) -> dict[str, Any]:
+        """Return the plan, as a dry run shows it.
+
+        Raises:
+            ChangesetTooLarge: it does not fit into one message.
+        """
+        check_size(self.plan.images)
+        return self.plan.as_dict(rrsets_in(self.locked.zone))
+
 
 @dataclass(frozen=True)
 class Precondition:
@@ -84,7 +97,7 @@ class ChangeSet:
 
     ``comment`` is about the request; ``rrset_comment`` about the one RRset, whose
     comment it becomes unless ``keeps_comment``. ``digest`` is that of the plan which
-    the client approves; without one any plan will do.
+    the client approves, for who submits it to check; without one any plan will do.
     """
 
     zone: str
@@ -99,7 +112,6 @@ class ChangeSet:
         """Find the zone, lock the names, plan.
 
         Raises:
-            PlanChanged: the plan is not the one that the client approves.
             DnsorchError: the change set is wrong, not allowed, or conflicts.
         """
         zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
@@ -115,8 +127,6 @@ class ChangeSet:
             expected = self.precondition.expect(locked, only.key)
             operations = [replace(only, expected=expected)]
         prepared = Prepared(locked, build(locked, operations))
-        if self.digest is not None:
-            plan.check_approval(prepared.plan, self.digest, rrsets_in(zone))
         if not self.keeps_comment:
             prepared.rrset_comments[operations[0].key] = self.rrset_comment
         return prepared
@@ -129,8 +139,25 @@ class Submission(Protocol):
         """Find the zone, lock the names, plan; fill in what the tracker shows."""
 
 
+class Ready(Protocol):
+    """What can be stored, or shown as a plan."""
+
+    def store(self, request: Request, origin: Origin) -> None:
+        """Store it as what ``request`` asks for."""
+
+    def answer(self) -> dict[str, Any]:
+        """Return the plan, as JSON."""
+
+
+class Asked(Protocol):
+    """A submission, or several in one."""
+
+    def prepare(self, access: Access, request: Request) -> Ready:
+        """Find the zones, lock the names, plan; fill in what the tracker shows."""
+
+
 def submit(
-    read: Callable[[], Submission],
+    read: Callable[[], Asked],
     *,
     access: Access,
     origin: Origin,
@@ -147,13 +174,13 @@ def submit(
     """
 
     def perform(request: Request) -> None:
-        store(request, origin, read().prepare(access, request))
+        read().prepare(access, request).store(request, origin)
 
     return acceptance.run(origin, operation=operation, perform=perform, doorway=doorway)
 
 
 def dry_run(
-    read: Callable[[], Submission], *, access: Access, origin: Origin
+    read: Callable[[], Asked], *, access: Access, origin: Origin
 ) -> dict[str, Any]:
     """Return the plan of what ``read`` returns, as JSON; nothing is stored or sent.
 
@@ -161,9 +188,7 @@ def dry_run(
         DnsorchError: what the real write would be rejected with.
     """
     with transaction.atomic():
-        prepared = read().prepare(access, origin.request())
-        check_size(prepared.plan.images)
-        answer = prepared.plan.as_dict(rrsets_in(prepared.locked.zone))
+        answer = read().prepare(access, origin.request()).answer()
         transaction.set_rollback(True)
     return answer
 

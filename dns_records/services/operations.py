@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from dns_records.services.changes import Prepared
 from dnsorch.exceptions import Forbidden, IllegalTransition
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
-from requests_tracker.services import timeline
+from requests_tracker.services import lifecycle, timeline
 from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
@@ -24,12 +25,15 @@ from requests_tracker.status import CANCELLABLE, Status
 
 
 def cancel(access: Access, request: Request) -> None:
-    """Cancel a request that is not on its way yet.
+    """Cancel a request that is not on its way yet; of one with parts, those parts.
 
     Raises:
         IllegalTransition: it is on its way, or final.
         Forbidden: they may only read it.
     """
+    if request.parts_expected is not None:
+        _each_part(access, request, CANCELLABLE, cancel, "cancelled")
+        return
     zone = _zone(access, request)
     if request.status not in CANCELLABLE or zone is None:
         raise IllegalTransition(
@@ -45,6 +49,9 @@ def hurry(access: Access, request: Request) -> None:
         IllegalTransition: it is not queued.
         Forbidden: they may only read it.
     """
+    if request.parts_expected is not None:
+        _each_part(access, request, {Status.QUEUED}, hurry, "tried again")
+        return
     zone = _zone(access, request)
     with transaction.atomic():
         if zone is None:
@@ -66,6 +73,11 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         IllegalTransition: it has not failed.
         Forbidden: they may only read it.
     """
+    if request.parts_expected is not None:
+        raise IllegalTransition(
+            "a request with parts cannot be retried as a whole: retry each part that "
+            "failed; they are listed under parts"
+        )
     again = what_failed(access, request)
     return changes.submit(
         lambda: again,
@@ -95,6 +107,40 @@ def not_retryable(request: Request) -> IllegalTransition:
         f"a request that is {request.status} cannot be retried; "
         "one that is queued or failed can"
     )
+
+
+def _each_part(
+    access: Access,
+    request: Request,
+    states: Collection[Status],
+    act: Callable[[Access, Request], None],
+    done: str,
+) -> None:
+    """Do something to each part of a request that is in one of ``states``.
+
+    Zone by zone in their order, as everybody does who locks names of several.
+
+    Raises:
+        IllegalTransition: there is no such part.
+        Forbidden: they may only read one of the zones.
+    """
+    own: dict[str, list[Request]] = defaultdict(list)
+    for part in request.parts.filter(status__in=states).order_by("pk"):
+        own[part.zone].append(part)
+    zones_in_order = Zone.objects.filter(name__in=list(own)).order_by("pk")
+    with transaction.atomic():
+        acted = 0
+        for part in (part for zone in zones_in_order for part in own[zone.name]):
+            try:
+                act(access, part)
+                acted += 1
+            except IllegalTransition:
+                continue  # it is on its way by now
+        if not acted:
+            raise IllegalTransition(
+                f"no part of the request, which is {request.status}, can be {done}"
+            )
+        lifecycle.settle(request.pk)
 
 
 def _zone(access: Access, request: Request) -> Zone | None:

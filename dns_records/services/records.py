@@ -34,6 +34,7 @@ class CreateRecord:
     zone: str | None = None
     comment: str | None = None
     pointer: str = ""
+    ptr: bool | None = None
     record_id: UUID = field(default_factory=uuid.uuid4)
 
     def prepare(self, access: Access, request: Request) -> Prepared:
@@ -58,6 +59,7 @@ class CreateRecord:
                     strict=True,
                     pointer=self.pointer,
                     value_at="/value",
+                    ptr=self.ptr,
                 )
             ],
             zone.name,
@@ -139,6 +141,7 @@ class UpdateRecord:
     new: Mapping[str, object]
     precondition: Precondition | None = None
     pointer: str = ""
+    ptr: bool | None = None
 
     def prepare(self, access: Access, request: Request) -> Prepared:
         """Lock the record's name and plan its new state.
@@ -171,7 +174,7 @@ class UpdateRecord:
         if text != record.rdata:
             gone = Operation("remove", key, None, (record.rdata,), strict=True)
             operations.insert(0, replace(gone, pointer=self.pointer))
-        prepared = _planned(locked, key, operations, self.precondition)
+        prepared = _planned(locked, key, operations, self.precondition, self.ptr)
         request.value = text
         if (image := prepared.plan.images[key]) is not None:
             request.ttl = image.ttl
@@ -184,6 +187,7 @@ class DeleteRecord:
 
     target: Target
     precondition: Precondition | None = None
+    ptr: bool | None = None
 
     def prepare(self, access: Access, request: Request) -> Prepared:
         """Lock the record's name and plan its end.
@@ -194,7 +198,7 @@ class DeleteRecord:
         locked, record, key = self.target.find(access)
         note(request, locked, record, key)
         gone = Operation("remove", key, None, (record.rdata,), strict=True)
-        return _planned(locked, key, [gone], self.precondition)
+        return _planned(locked, key, [gone], self.precondition, self.ptr)
 
 
 def find_zone(access: Access, name: str, zone: str | None) -> Zone:
@@ -221,7 +225,10 @@ def _planned(
     key: Key,
     operations: list[Operation],
     precondition: Precondition | None,
+    ptr: bool | None,
 ) -> Prepared:
+    drafts.placed("/ptr", lambda: drafts.check_ptr(key.type, ptr))
+    operations = [replace(each, ptr=ptr) for each in operations]
     if precondition is not None:
         expected = precondition.expect(locked, key)
         operations = [replace(each, expected=expected) for each in operations]

@@ -85,7 +85,8 @@ class Revert:
             _keep_id(locked, change, operation)
         planned = changes.build(locked, operations)
         if self.digest is not None:
-            plan.check_approval(planned, self.digest, changes.rrsets_in(zone))
+            shown = planned.as_dict(changes.rrsets_in(zone))
+            plan.check_approval(shown, self.digest)
         return Prepared(locked, planned)
 
 

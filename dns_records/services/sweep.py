@@ -16,6 +16,7 @@ from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
+    compensation,
     delivery,
     queue,
     reconcile,
@@ -26,6 +27,7 @@ from dns_records.services import (
 from dnsorch import clock, failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
+from requests_tracker.services import lifecycle
 from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
@@ -70,6 +72,7 @@ class Sweeper:
             compare = reconcile.run_due
             found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
         found += expire_overdue()
+        found += settle_parents()
         logger.debug("swept", found=found, at=str(now))
         return found
 
@@ -136,6 +139,18 @@ def checks_due() -> list[tuple[int, datetime]]:
 
 def _ids(zones: Iterable[Zone]) -> list[int]:
     return sorted(zone.pk for zone in zones)
+
+
+def settle_parents() -> int:
+    """See to requests whose parts are final and that are not; return how many.
+
+    What has to be put back is asked for first: they end after it.
+    """
+    found = lifecycle.unsettled(MAX_OVERDUE)
+    for request_id in found:
+        compensation.run(request_id)
+        lifecycle.settle(request_id)
+    return len(found)
 
 
 def expire_overdue() -> int:

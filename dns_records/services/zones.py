@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +14,8 @@ from dns_records.models import Backend, Batch, Change, Lane, RRset, VerifyPolicy
 from dns_records.models.change import ChangeStatus
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
+
+MAX_PARAMETERS = 5000
 
 
 class ZoneExists(Conflict):
@@ -64,11 +66,35 @@ def for_name(access: Access, name: str) -> Zone:
         ZoneNotFound: no registered zone holds it, or not one of theirs.
         Forbidden: they may only read it.
     """
-    zones = Zone.objects.select_related("backend").filter(name__in=names.suffixes(name))
-    held = max(zones, key=lambda zone: len(zone.name), default=None)
+    return check_held(access, name, holders([name]).get(name))
+
+
+def check_held(access: Access, name: str, held: Zone | None) -> Zone:
+    """Return the zone that holds ``name`` for somebody who may change it.
+
+    Raises:
+        ZoneNotFound: there is none, or it is not theirs to see.
+        Forbidden: they may only read it.
+    """
     if held is None or not access.may_read(held.name):
         raise ZoneNotFound(f"no registered zone holds {name}")
     return check_write(access, held)
+
+
+def holders(wanted: Iterable[str]) -> dict[str, Zone]:
+    """Return the zone with the longest apex for each canonical name that is in one."""
+    by_name = {name: names.suffixes(name) for name in wanted}
+    suffixes = sorted({suffix for own in by_name.values() for suffix in own})
+    found: dict[str, Zone] = {}
+    # A database takes so many parameters in one statement.
+    for start in range(0, len(suffixes), MAX_PARAMETERS):
+        some = Zone.objects.filter(name__in=suffixes[start : start + MAX_PARAMETERS])
+        found |= {zone.name: zone for zone in some.select_related("backend")}
+    held = {
+        name: next((found[each] for each in own if each in found), None)
+        for name, own in by_name.items()
+    }
+    return {name: zone for name, zone in held.items() if zone is not None}
 
 
 def check_write(access: Access, zone: Zone) -> Zone:

@@ -30,6 +30,7 @@ def zone_fields(backend: Backend, **fields: Any) -> dict[str, Any]:
         "verify_deadline_s": "60",
         "fencing": "marker",
         "default_ttl": "120",
+        "ptr_policy": "on",
         **fields,
     }
 
@@ -52,6 +53,7 @@ def test_a_zone_is_registered_with_its_lane(
     assert (zone.name, zone.backend) == ("new.example.test.", backend)
     assert zone.nameservers == ["192.0.2.53", "[2001:db8::53]:5353"]
     assert (zone.verify_deadline_s, zone.default_ttl) == (60, 120)
+    assert zone.ptr_policy == "on"
     assert Lane.objects.get().zone == zone
     assert LogEntry.objects.get().object_id == str(zone.pk)
 

@@ -55,6 +55,9 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "error": None,
         "retry_of": None,
         "revert_of": None,
+        "part_of": None,
+        "parts": [],
+        "atomicity": "whole",
         "changes": [
             {
                 "name": "www.example.test.",
@@ -312,9 +315,9 @@ def test_a_mistake_is_pointed_at(
 @pytest.mark.parametrize(
     ("body", "places"),
     [
-        ({}, [("/zone", "required"), ("/changes", "required")]),
+        ({}, [("/changes", "required")]),
         (changeset(), [("/changes", "empty")]),
-        (changeset(zone=1), [("/zone", "invalid_type"), ("/changes", "empty")]),
+        (changeset(zone=1), [("/changes", "empty"), ("/zone", "invalid_type")]),
         ({"zone": "example.test", "changes": {}}, [("/changes", "not_a_list")]),
         ({"zone": "example.test", "changes": [1]}, [("/changes/0", "invalid")]),
         (

@@ -90,4 +90,5 @@ def test_200_is_the_final_answer_or_a_plan(
     assert [each["$ref"].rpartition("/")[2] for each in one_of] == [
         answer,
         "PlanSchema",
+        "PlansSchema",
     ]

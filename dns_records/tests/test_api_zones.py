@@ -72,6 +72,7 @@ def test_register(api: APIClient, backend: Backend) -> None:
         "fencing": "none",
         "default_ttl": 60,
         "mode": "exclusive",
+        "ptr_policy": "off",
         "serial": None,
         "counts": {"rrsets": 0, "records": 0, "pending_changes": 0},
         "lane": {"state": "ok", "not_before": None, "last_error": None},

@@ -14,7 +14,7 @@ from dns_records.models import Batch, Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
 from dns_records.services import backends, changes, lanes, zones
-from dns_records.services.changes import ChangeSet, Submission
+from dns_records.services.changes import Asked, ChangeSet
 from dnsorch import clock
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request
@@ -47,7 +47,7 @@ def draft(action: str, name: str, rtype: str = "A", *records: str, **f: Any) -> 
     return Draft(action=action, name=name, type=rtype, records=records, **f)
 
 
-def submit(submission: Submission, *, key: str = "", access: Access = ANYONE) -> Answer:
+def submit(submission: Asked, *, key: str = "", access: Access = ANYONE) -> Answer:
     """Give something to the door of ``team-web``."""
     return changes.submit(
         lambda: submission,

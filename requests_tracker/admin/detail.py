@@ -74,7 +74,7 @@ def context(request: Request) -> dict[str, Any]:
     zone = (
         Zone.objects.select_related("lane", "backend").filter(name=request.zone).first()
     )
-    of_it = Q(retry_of=request) | Q(revert_of=request)
+    of_it = Q(retry_of=request) | Q(revert_of=request) | Q(part_of=request)
     made = list(Request.objects.filter(of_it).order_by("id"))
     return {
         "badge": display.badge(request.status),
@@ -89,6 +89,7 @@ def context(request: Request) -> dict[str, Any]:
         "events_left_out": request.last_sequence - len(events),
         "retries": [each for each in made if each.retry_of_id == request.pk],
         "reverts": [each for each in made if each.revert_of_id == request.pk],
+        "parts": [each for each in made if each.part_of_id == request.pk],
         "zone": zone,
         "lane_trouble": _trouble(zone, request),
     }

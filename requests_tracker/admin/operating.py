@@ -87,7 +87,8 @@ def _again(http: HttpRequest, request: Request) -> Verdict:
 def offered(request: Request) -> dict[str, str]:
     """Return the operations that the state of a request allows, with their labels."""
     found = {}
-    if request.status == Status.FAILED:
+    # Of a request with parts each part is tried again by itself.
+    if request.status == Status.FAILED and request.parts_expected is None:
         found["retry"] = "Retry as a new request"
     if request.status == Status.QUEUED:
         found["retry"] = "Try again now"

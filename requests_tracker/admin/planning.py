@@ -18,11 +18,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from dns_records.services import changes
-from dns_records.services.changes import Submission
+from dns_records.services.changes import Asked
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import base, display, operating
 
-Build = Callable[[str | None], Submission]
+Build = Callable[[str | None], Asked]
 """Makes what is planned and submitted, given the digest that was approved."""
 
 
@@ -47,12 +47,13 @@ def page(
     ``context`` has what the admin's pages want, ``send`` for the button, ``back`` as
     the way out, and ``hidden``, fields to be posted again.
     """
+    plans = planned.get("plans", [planned])
     shown = {
-        "rows": [_row(each) for each in planned["changes"]],
-        "warnings": planned["warnings"],
-        "unsafe": planned["unsafe"],
+        "rows": [_row(each) for own in plans for each in own["changes"]],
+        "warnings": [each for own in plans for each in own["warnings"]],
+        "unsafe": [each for own in plans for each in own["unsafe"]],
         "digest": planned["digest"],
-        "zone_name": planned["zone"],
+        "zone_name": ", ".join(own["zone"] for own in plans),
     }
     template = "admin/requests_tracker/plan.html"
     return TemplateResponse(request, template, {**context, **shown})

@@ -51,6 +51,7 @@ class RequestBase(serializers.Serializer[object]):
     error = ErrorSchema(allow_null=True)
     retry_of = serializers.UUIDField(allow_null=True)
     revert_of = serializers.UUIDField(allow_null=True)
+    part_of = serializers.UUIDField(allow_null=True)
     events = EventSchema(many=True)
     links = serializers.DictField(child=serializers.CharField())
 
@@ -95,7 +96,19 @@ class ChangeSchema(serializers.Serializer[object]):
     nameservers = SeenSchema(many=True)
 
 
+class PartSchema(serializers.Serializer[object]):
+    """A part of a request; a request of its own, with an outcome of its own."""
+
+    id = serializers.UUIDField()
+    zone = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Status.choices)
+    compensates = serializers.UUIDField(allow_null=True)
+
+
 class RequestV2(RequestBase):
-    """A request as v2 shows it, with its changes."""
+    """A request as v2 shows it, with its changes or the parts that have them."""
+
+    parts = PartSchema(many=True)
+    atomicity = serializers.ChoiceField(choices=["whole", "per zone", "per part"])
 
     changes = ChangeSchema(many=True)

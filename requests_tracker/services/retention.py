@@ -26,9 +26,14 @@ def prunable(before: datetime) -> QuerySet[Request]:
     still_open = Request.objects.filter(status__in=sorted(OPEN))
     retry = still_open.filter(retry_of=OuterRef("pk"))
     revert = still_open.filter(revert_of=OuterRef("pk"))
+    whole = still_open.filter(parts=OuterRef("pk"))
     old = Request.objects.filter(status__in=sorted(FINAL), completed_at__lt=before)
     return old.exclude(
-        Exists(unpublished) | Exists(key) | Exists(retry) | Exists(revert)
+        Exists(unpublished)
+        | Exists(key)
+        | Exists(retry)
+        | Exists(revert)
+        | Exists(whole)
     )
 
 

@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from dns_records.models import Change, Zone
+from dns_records.services.parts import ManyZones, Whole
 from dns_records.tests import world
 from requests_tracker.models import Request, RequestEvent, Step
 from requests_tracker.services import timeline
@@ -87,6 +88,28 @@ def test_the_page_names_the_servers_that_do_not_answer_yet(
     assert "is misconfigured: tsig: the key is refused" in text
 
 
+def test_the_page_of_a_request_with_parts(admin_client: Client, zone: Zone) -> None:
+    world.make_zone("other.test.")
+    drafts = [
+        world.draft("add", "www.other.test", "A", "192.0.2.1"),
+        world.draft("add", "www.example.test", "A", "192.0.2.1"),
+    ]
+    world.submit(Whole(ManyZones(drafts)))
+    whole = Request.objects.get(part_of=None)
+    text = admin_client.get(page(whole)).content.decode()
+    for part in whole.parts.all():
+        assert f'<dt>part</dt><dd><a href="{page(part)}">{part.zone}</a>' in text
+        shown = admin_client.get(page(part)).content.decode()
+        assert f'<dt>part of</dt><dd><a href="{page(whole)}">' in shown
+    assert "Retry as a new request" not in text and ">Cancel<" in text
+    admin_client.post(f"{page(whole).removesuffix('change/')}cancel/")
+    whole.refresh_from_db()
+    assert (whole.status, list(whole.parts.values_list("status", flat=True))) == (
+        "cancelled",
+        ["cancelled", "cancelled"],
+    )
+
+
 @pytest.mark.parametrize("count", [1, 30])
 def test_the_page_asks_the_same_few_questions_for_any_number_of_changes(
     admin_client: Client,
@@ -97,7 +120,7 @@ def test_the_page_asks_the_same_few_questions_for_any_number_of_changes(
     request = world.post(
         *(world.draft("add", f"h{n}", "A", "192.0.2.1") for n in range(count))
     )
-    # session, user, request, events, zone with lane, changes, retries
+    # session, user, request, events, zone with lane, changes, retries, parts
     with django_assert_num_queries(7):
         admin_client.get(page(request))
 

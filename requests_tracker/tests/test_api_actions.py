@@ -40,11 +40,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Keep the wake-ups that are published."""
     sent: list[tuple[str, int]] = []
 
-    def publish(task: str, zone_id: int) -> bool:
+    def publish(task: str, zone_id: int) -> None:
         sent.append((task, zone_id))
-        return True
 
-    monkeypatch.setattr(wake, "publish", publish)
+    monkeypatch.setattr(wake, "publish_aside", publish)
     return sent
 
 

@@ -82,6 +82,7 @@ def test_v1_shows_a_record(api: APIClient, zone: Zone) -> None:
         "error": None,
         "retry_of": None,
         "revert_of": None,
+        "part_of": None,
         "links": {"self": f"/api/v1/requests/{row.pk}/"},
     }
     assert [each["step"] for each in events] == [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from dns_records import selectors
 from dns_records.models import Change, Record
 from requests_tracker.api.tracking import location, render_error
@@ -37,7 +39,8 @@ def _body(request: Request) -> dict[str, Any]:
 
 def _record(request: Request) -> dict[str, Any] | None:
     """Return the record that the request made or changed, if it is there."""
-    changes = Change.objects.filter(request=request, action="add")
+    own = Q(request=request) | Q(request__part_of=request)
+    changes = Change.objects.filter(own, action="add")
     for arguments in changes.values_list("arguments", flat=True):
         rows: Any = selectors.records.annotated(Record.objects.all())
         record = rows.filter(pk=arguments.get("record_id")).first()

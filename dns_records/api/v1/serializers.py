@@ -14,6 +14,7 @@ from dns_records.api.schemas import (
     WarningSchema,
     comment_field,
     name_field,
+    ptr_field,
     type_field,
     value_field,
 )
@@ -39,6 +40,7 @@ class RecordCreate(StrictSerializer):
     ttl = TTLField(required=False, allow_null=True)
     zone = name_field(required=False, allow_null=True)
     comment = comment_field()
+    ptr = ptr_field()
 
 
 class RecordUpdate(RoundTripSerializer):
@@ -49,6 +51,7 @@ class RecordUpdate(RoundTripSerializer):
     value = value_field(required=False)
     ttl = TTLField(required=False)
     comment = comment_field()
+    ptr = ptr_field()
     id = serializers.UUIDField(read_only=True)
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
@@ -64,7 +67,7 @@ class RecordUpdate(RoundTripSerializer):
         Raises:
             ValidationError: there is neither a value nor a TTL nor a comment.
         """
-        if not attrs:
+        if not set(attrs) - {"ptr"}:
             raise ValidationError("expected at least one of value, ttl, comment")
         return attrs
 

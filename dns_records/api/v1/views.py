@@ -20,7 +20,7 @@ from dns_records.api.v1.serializers import (
     RecordSchema,
     RecordUpdate,
 )
-from dns_records.api.writes import ChangingView, etag, precondition
+from dns_records.api.writes import ChangingView, etag, precondition, wants_ptr
 from dns_records.models import Record
 from dns_records.services.records import (
     CreateRecord,
@@ -100,7 +100,8 @@ class RecordViewSet(ChangingView, viewsets.GenericViewSet[Record]):
 
         def read() -> UpdateRecord:
             new = validated(RecordUpdate, asked, context={"current": current})
-            return UpdateRecord(Target(id=pk), new, precondition(request))
+            wanted = new.pop("ptr", None)
+            return UpdateRecord(Target(id=pk), new, precondition(request), ptr=wanted)
 
         return self.submit(
             "update",
@@ -120,14 +121,18 @@ class RecordViewSet(ChangingView, viewsets.GenericViewSet[Record]):
         return self.update(request, pk)
 
     @extend_schema(
-        request=None, parameters=[*schemas.WRITE, schemas.IF_MATCH], responses=WRITE
+        request=None,
+        parameters=[*schemas.WRITE, schemas.IF_MATCH, schemas.PTR],
+        responses=WRITE,
     )
     def destroy(self, request: HttpRequest, pk: UUID) -> Response:
         """Take a record out of its RRset."""
+        wanted = wants_ptr(request)
+        given = {"ptr": wanted}
         return self.submit(
             "delete",
-            {"action": "delete", "id": str(pk)},
-            lambda: DeleteRecord(Target(id=pk), precondition(request)),
+            {"action": "delete", "id": str(pk)} | ({} if wanted is None else given),
+            lambda: DeleteRecord(Target(id=pk), precondition(request), wanted),
             accepted.DOORWAY,
             accepted.body,
         )

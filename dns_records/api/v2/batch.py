@@ -17,6 +17,7 @@ from dns_records.api.schemas import (
     TTLField,
     comment_field,
     name_field,
+    ptr_field,
     type_field,
     value_field,
 )
@@ -27,6 +28,7 @@ from dns_records.api.writes import ChangingView
 from dns_records.models import Record, Zone
 from dns_records.services import changes
 from dns_records.services.changes import ChangeSet, Submission
+from dns_records.services.parts import ManyZones, Whole
 from dns_records.services.records import (
     CreateRecord,
     DeleteRecord,
@@ -44,7 +46,7 @@ from requests_tracker.api.tracking import (
     validated,
 )
 from requests_tracker.api.v2.views import DOORWAY
-from requests_tracker.models import Source
+from requests_tracker.models import OnFailure, Source
 from requests_tracker.services.acceptance import Doorway
 
 logger = structlog.get_logger(__name__)
@@ -79,6 +81,7 @@ class RecordItem(StrictSerializer):
     ttl = TTLField(required=False, allow_null=True)
     zone = name_field(required=False, allow_null=True)
     comment = comment_field()
+    ptr = ptr_field()
     new = NewRecord(required=False)
 
 
@@ -200,11 +203,11 @@ class Run:
         action = _action(asked) if is_record else "changeset"
         origin = self.view.origin(action, **self._fields(index, envelope, is_record))
 
-        def read() -> Submission:
+        def read() -> Whole:
             validated(Envelope, item)
             if ("record" in envelope) is ("changeset" in envelope):
                 raise Invalid("expected either a changeset or a record")
-            return read_record(asked) if is_record else read_changeset(asked)
+            return Whole(read_record(asked) if is_record else read_changeset(asked))
 
         if self.view.dry_run:
             plan = changes.dry_run(read, access=self.view.access, origin=origin)
@@ -259,19 +262,18 @@ def _action(asked: Any) -> str:
     return action if action in ("create", "update", "delete") else "record"
 
 
-def read_changeset(asked: Any) -> ChangeSet:
+def read_changeset(asked: Any) -> ChangeSet | ManyZones:
     """Return the change set of a body.
 
     Raises:
         Invalid: a field is missing, unknown or of the wrong shape.
     """
     data = validated(ChangesetBody, asked)
-    return ChangeSet(
-        data["zone"],
-        drafts(data["changes"]),
-        data.get("comment"),
-        digest=data.get("digest"),
-    )
+    asked, comment = drafts(data["changes"]), data.get("comment")
+    if "zone" in data:
+        return ChangeSet(data["zone"], asked, comment, digest=data.get("digest"))
+    on_failure = data.get("on_failure", OnFailure.KEEP)
+    return ManyZones(asked, comment, on_failure, data.get("digest"))
 
 
 def read_record(asked: Any) -> Submission:
@@ -290,21 +292,21 @@ def read_record(asked: Any) -> Submission:
 
 
 def _create(data: Mapping[str, Any]) -> Submission:
-    _only(data, "name", "type", "value", "ttl", "zone", "comment")
+    _only(data, "name", "type", "value", "ttl", "zone", "comment", "ptr")
     fields = {key: value for key, value in data.items() if key != "action"}
     return CreateRecord(**validated(RecordCreate, fields))
 
 
 def _update(data: Mapping[str, Any]) -> Submission:
-    _only(data, "id", "name", "type", "value", "zone", "new")
+    _only(data, "id", "name", "type", "value", "zone", "new", "ptr")
     if not data.get("new"):
         raise _wrong("/new", "expected at least one of value, ttl, comment")
-    return UpdateRecord(_target(data), data["new"], pointer="/new")
+    return UpdateRecord(_target(data), data["new"], pointer="/new", ptr=data.get("ptr"))
 
 
 def _delete(data: Mapping[str, Any]) -> Submission:
-    _only(data, "id", "name", "type", "value", "zone")
-    return DeleteRecord(_target(data))
+    _only(data, "id", "name", "type", "value", "zone", "ptr")
+    return DeleteRecord(_target(data), ptr=data.get("ptr"))
 
 
 def _only(data: Mapping[str, Any], *fields: str) -> None:

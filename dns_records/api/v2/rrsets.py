@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from dns_records import names, selectors
 from dns_records.api import schemas
 from dns_records.api.v2.serializers import RRsetBody, RRsetFilter, RRsetSchema
-from dns_records.api.writes import ChangingView, etag, precondition
+from dns_records.api.writes import ChangingView, etag, precondition, wants_ptr
 from dns_records.drafts import Draft
 from dns_records.models import RRset, Zone
 from dns_records.services import zones
@@ -82,6 +82,7 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
             *schemas.WRITE,
             schemas.IF_MATCH,
             schemas.IF_NONE_MATCH,
+            schemas.PTR,
         ],
         responses=WRITE,
     )
@@ -101,6 +102,7 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
                 type=rtype,
                 ttl=wanted.get("ttl"),
                 records=tuple(wanted["records"]),
+                ptr=wanted.get("ptr", wants_ptr(request)),
             )
             return ChangeSet(
                 zone=found.name,
@@ -110,12 +112,12 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
                 precondition=precondition(request),
             )
 
-        operation = {"put": [zone, name, rtype], "body": asked}
+        operation = {"put": [zone, name, rtype], "body": asked, **_ptr(request)}
         return self.submit("put", operation, read, DOORWAY, body)
 
     @extend_schema(
         request=None,
-        parameters=[*WHICH, *schemas.WRITE, schemas.IF_MATCH],
+        parameters=[*WHICH, *schemas.WRITE, schemas.IF_MATCH, schemas.PTR],
         responses=WRITE,
     )
     def destroy(
@@ -126,17 +128,23 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
         def read() -> ChangeSet:
             # What the URL names and is not there is 404, as for GET.
             self._get(zone, name, rtype)
-            draft = Draft(action="delete", name=name, type=rtype)
+            draft = Draft("delete", name, rtype, ptr=wants_ptr(request))
             return ChangeSet(
                 zone=zone, drafts=[draft], precondition=precondition(request)
             )
 
-        operation = {"delete": [zone, name, rtype]}
+        operation = {"delete": [zone, name, rtype], **_ptr(request)}
         return self.submit("delete", operation, read, DOORWAY, body)
 
     def _get(self, zone: str, name: str, rtype: str) -> Any:
         found = zones.get(self.access, names.zone_name(zone))
         return selectors.rrsets.get(found, name, rtype)
+
+
+def _ptr(request: HttpRequest) -> dict[str, str]:
+    """Return what the URL adds to the operation."""
+    given = request.query_params.get("ptr")
+    return {} if given is None else {"ptr": given}
 
 
 def _shown(zone: Zone, name: str, rtype: str) -> dict[str, Any] | None:

@@ -15,15 +15,17 @@ from dns_records.api.schemas import (
     comment_field,
     digest_field,
     name_field,
+    ptr_field,
     records_field,
     type_field,
     value_field,
 )
 from dns_records.drafts import Draft, ExpectedDraft
-from dns_records.models import Fencing, VerifyPolicy
+from dns_records.models import Fencing, PtrPolicy, VerifyPolicy
 from dns_records.models.zone import Mode
 from dns_records.tcp import Endpoint
 from dnsorch.api.serializers import StrictSerializer
+from requests_tracker.models import OnFailure
 
 MAX_CHANGES = 1000
 ACTIONS = ("create", "replace", "delete", "add", "remove")
@@ -42,17 +44,22 @@ class ChangeBody(StrictSerializer):
     ttl = TTLField(required=False, allow_null=True)
     records = records_field(required=False)
     expected = ExpectedBody(required=False, allow_null=True)
+    ptr = ptr_field()
 
 
 class ChangesetBody(StrictSerializer):
-    """One zone, all or nothing, judged by its end state."""
+    """All or nothing in each zone, judged by its end state.
 
-    zone = name_field()
+    Without ``zone`` all names are absolute, and may be of several zones.
+    """
+
+    zone = name_field(required=False)
     changes = ChangeBody(  # type: ignore[call-arg]
         many=True, allow_empty=False, min_length=1, max_length=MAX_CHANGES
     )
     comment = comment_field()
     digest = digest_field()
+    on_failure = serializers.ChoiceField(choices=OnFailure.choices, required=False)
 
 
 def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
@@ -65,6 +72,7 @@ def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
             ttl=change.get("ttl"),
             records=tuple(change.get("records", ())),
             expected=_expected(change),
+            ptr=change.get("ptr"),
             pointer=f"/changes/{index}",
         )
         for index, change in enumerate(changes)
@@ -98,6 +106,7 @@ class RRsetBody(RoundTripSerializer):
     ttl = TTLField(required=False)
     records = records_field(allow_empty=False, min_length=1)
     comment = comment_field()
+    ptr = ptr_field()
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
     type = serializers.CharField(read_only=True)
@@ -158,6 +167,7 @@ class ZoneFields(StrictSerializer):
     fencing = serializers.ChoiceField(choices=Fencing.choices, required=False)
     default_ttl = TTLField(required=False)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+    ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices, required=False)
 
 
 class ZoneCreate(ZoneFields):
@@ -198,6 +208,7 @@ class ZoneSchema(serializers.Serializer[object]):
     fencing = serializers.ChoiceField(choices=Fencing.choices)
     default_ttl = serializers.IntegerField()
     mode = serializers.ChoiceField(choices=Mode.choices)
+    ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices)
     serial = serializers.IntegerField(allow_null=True)
     counts = serializers.DictField(child=serializers.IntegerField())
     lane = serializers.DictField()

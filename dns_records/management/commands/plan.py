@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dns_records.api.v2 import batch
 from dns_records.services import changes
-from dns_records.services.changes import ChangeSet
+from dns_records.services.parts import Whole
 from dns_records.services.reconcile import DOORWAY
 from dnsorch import clock
 from dnsorch.api import strict_json
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         if would_change:
             sys.exit(WOULD_CHANGE)
 
-    def _apply(self, submission: ChangeSet, timeout: float, as_json: bool) -> None:
+    def _apply(self, submission: Whole, timeout: float, as_json: bool) -> None:
         answer = changes.submit(
             lambda: submission,
             access=_access(),
@@ -101,7 +101,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _read(zone: str, file: str, digest: str) -> ChangeSet:
+def _read(zone: str, file: str, digest: str) -> Whole:
     """Return the change set of a file, for the zone that is named.
 
     Raises:
@@ -119,7 +119,8 @@ def _read(zone: str, file: str, digest: str) -> ChangeSet:
     if isinstance(given, str) and given.lower().rstrip(".") != zone.lower().rstrip("."):
         raise CommandError(f"{file} is about the zone {given}, not about {zone}")
     asked = {**body, "zone": zone}
-    return batch.read_changeset(asked | ({"digest": digest} if digest else {}))
+    approved = {"digest": digest} if digest else {}
+    return Whole(batch.read_changeset(asked | approved))
 
 
 def _access() -> Access:
@@ -138,9 +139,10 @@ def _by() -> Origin:
 
 
 def _steps(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the changes of a plan, each RRset once."""
-    found = {(each["name"], each["type"]): each for each in planned["changes"]}
-    return list(found.values())
+    """Return the changes of a plan, of all its zones, each RRset once."""
+    plans = planned.get("plans", [planned])
+    steps = [each for own in plans for each in own["changes"]]
+    return list({(each["name"], each["type"]): each for each in steps}.values())
 
 
 def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
@@ -150,8 +152,9 @@ def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
         for line in sorted(before | after, key=lambda line: (line not in before, line)):
             sign = " " if line in before & after else "-" if line in before else "+"
             yield f"{sign} {line}"
-    yield from (f"warning: {each['detail']}" for each in planned["warnings"])
-    yield from (f"unsafe: {reason}" for reason in planned["unsafe"])
+    for own in planned.get("plans", [planned]):
+        yield from (f"warning: {each['detail']}" for each in own["warnings"])
+        yield from (f"unsafe: {reason}" for reason in own["unsafe"])
     yield f"digest: {planned['digest']}"
 
 

@@ -212,13 +212,14 @@ class Table:
         return "\n".join(lines)
 
     def markdown(self) -> str:
-        """Return the table for the docs: a line for each scenario, however often run."""
+        """Return the table for the docs: a line a scenario, however often run."""
         lines = [
             "| scenario | faults | acknowledged | completed | failed | lost "
             "| reordered | doubled | recovery |",
             "|---" * 9 + "|",
         ]
-        for name in sorted({each.scenario for each in self.rows}, key=_in_order):
+        names = {each.scenario for each in self.rows}
+        for name in sorted(names, key=_in_order):
             own = [each for each in self.rows if each.scenario == name]
             failed = sum((Counter(each.failed) for each in own), Counter[str]())
             slowest = max((each.recovery_s or 0 for each in own), default=0)
