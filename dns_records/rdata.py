@@ -65,18 +65,18 @@ class Rdata:
     @cached_property
     def digest(self) -> str:
         """The hex SHA-256 of the type number (two octets) and the wire form."""
-        number = record_types.RECORD_TYPES[self.type].number
+        number = record_types.lookup(self.type).number
         return sha256(number.to_bytes(2, "big") + self.wire).hexdigest()
 
     @cached_property
     def value(self) -> dns.rdata.Rdata:
         """The dnspython object, for its fields."""
-        return _from_wire(record_types.RECORD_TYPES[self.type], self.wire)
+        return _from_wire(record_types.lookup(self.type), self.wire)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The canonical names inside, in the order of the fields."""
-        fields = record_types.RECORD_TYPES[self.type].names
+        fields = record_types.lookup(self.type).names
         return tuple(getattr(self.value, field).to_text() for field in fields)
 
 
