@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
@@ -137,8 +138,19 @@ class PowerDnsUpdate(RealServer):
     cannot = {"ignore": "it never ignores a part of an UPDATE"}
 
 
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections."""
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def powerdns_api(daemon: Daemon) -> Service:
     """Return PowerDNS by its API, with a zone as new."""
+    # It answers DNS a little earlier.
+    until(lambda: listens(daemon.ports["powerdns-api"]) or None, "the API listens")
     url = f"http://{HOST}:{daemon.ports['powerdns-api']}"
     service = RealPowerDns(url, daemon.secret("powerdns-api").read_text().strip())
     service.create()
