@@ -81,7 +81,8 @@ class PowerDnsProvider(Provider):
         "timeout_s": Option(float, "seconds for sending, and for the answer", 5.0),
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
     }
-    supported_types = frozenset(RECORD_TYPES)
+    # It keeps these and serves its own (unless direct-dnskey is set).
+    supported_types = frozenset(RECORD_TYPES) - {"CDNSKEY", "CDS", "DNSKEY"}
     writes_unknown_types = True
     # PowerDNS takes 2 MB (webserver-max-bodysize) and answers 400 to more.
     max_message_octets = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.services.ports import Ports
 from dns_records import rdata, record_types
-from dns_records.providers.base import RRsetChange
+from dns_records.providers.base import Provider, RRsetChange
 from dns_records.providers.errors import ProviderError
 from dns_records.tests import vectors
 from dns_records.tests.provider_daemons import KINDS, Daemons
@@ -34,6 +34,16 @@ REFUSALS: dict[str, dict[tuple[str, str], str]] = {
     "powerdns-api": {
         ("LOC", "52 0 0.000 N 4 0 0.000 E 21474836.47m"): "Not in expected format"
     },
+}
+
+
+# What a server takes and serves otherwise: verification finds it.
+NO_VALUE = {("v9.caa.example.test.", "CAA"): {r'0 issue "\000"'}}
+SERVED_OTHERWISE: dict[str, dict[tuple[str, str], set[str] | None]] = {
+    "bind": {},
+    # Keys are its own affair unless direct-dnskey is set.
+    "powerdns-update": {**NO_VALUE, **{(ZONE, rtype): None for rtype in OF_KEYS}},
+    "powerdns-api": {},
 }
 
 
@@ -73,10 +83,10 @@ def write(
     return {}
 
 
-def served(service: Service) -> dict[tuple[str, str], set[str]]:
-    """Return what the server transfers, or lists."""
+def served(provider: Provider) -> dict[tuple[str, str], set[str]]:
+    """Return what the server transfers."""
     found: dict[tuple[str, str], set[str]] = {}
-    for part in service.provider.read_zone(ZONE):
+    for part in provider.read_zone(ZONE):
         found.setdefault((part.name, part.type), set()).update(part.records)
     return found
 
@@ -87,15 +97,16 @@ def test_every_value_comes_back_the_same(daemons: Daemons, kind: str) -> None:
     wanted: dict[tuple[str, str], set[str]] = {}
     refused: dict[tuple[str, str], str] = {}
     for rtype in vectors.TYPES:
-        if kind == "bind" and rtype in OF_KEYS:
-            continue
+        if rtype in OF_KEYS and kind != "powerdns-update":
+            continue  # BIND has a test of its own, the API's driver does without
         for message in messages(rtype, vectors.canonical(rtype)):
             refused |= write(service, message, wanted)
 
     assert refused.keys() == REFUSALS[kind].keys()
     assert all(words in refused[key] for key, words in REFUSALS[kind].items())
-    found = served(service)
-    assert {key: found.get(key) for key in wanted} == wanted
+    found = served(daemons.transfers(kind))
+    other = {key: found.get(key) for key in wanted if found.get(key) != wanted[key]}
+    assert other == SERVED_OTHERWISE[kind]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +126,7 @@ def test_bind_serves_keys_where_it_signs(signing: SigningBind, rtype: str) -> No
     for changes in signing.messages(rtype, vectors.canonical(rtype)):
         signing.provider.apply(ZONE, changes)
         image = changes[-1]
-        shown = served(signing)[image.name, image.type]
+        shown = served(signing.provider)[image.name, image.type]
         assert shown == {
             rdata.parse(rtype, text, zone=ZONE).text for text in image.records
         }
