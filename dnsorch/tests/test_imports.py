@@ -44,6 +44,7 @@ PURE = (
     "dns_records.rdata",
     "dns_records.record_types",
     "dns_records.retry",
+    "dns_records.strictness",
     "dns_records.validation",
     "requests_tracker.status",
 )
