@@ -17,7 +17,7 @@ from dns_records.drafts import Draft
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
-from dns_records.services import wake, wanted, zones
+from dns_records.services import wake, wanted, writable_types, zones
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
 from dnsorch.tokens.access import Access
@@ -232,8 +232,13 @@ def context(zone: Zone) -> validation.Context:
 
 
 def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
-    """Plan ``operations`` against the wanted state of the locked names."""
+    """Plan ``operations`` against the wanted state of the locked names.
+
+    Raises:
+        DnsorchError: the zone's backend cannot write them, or they break a rule.
+    """
     zone = locked.zone
+    writable_types.check(zone, operations)
     return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
@@ -26,12 +27,22 @@ import dns.zone
 from deploy.services import bind, powerdns, tsig
 from deploy.services.base import Service as Daemon
 from deploy.services.ports import HOST, Ports
-from dns_records.providers.base import RRsetChange
+from dns_records.providers.base import Provider, RRsetChange
 from dns_records.providers.rfc2136 import Rfc2136Provider
 from dns_records.tests.provider_services import ZONE, RealPowerDns, Service, rr
 from dnsorch.tests.e2e.harness import until
 
 FIRST = (rr("@", "NS", "ns1.example.test."), rr("ns1", "A", "127.0.0.1"))
+
+
+def connected(daemon: Daemon, key: str, **options: object) -> Rfc2136Provider:
+    """Return a provider that signs with one of the daemon's keys."""
+
+    def read(*, fresh: bool = False) -> str:
+        return tsig.secret(daemon.root, key)
+
+    where = {"server": HOST, "port": daemon.port, "key_name": key}
+    return Rfc2136Provider({**where, **options}, read)
 
 
 class RealServer(Service):
@@ -47,12 +58,7 @@ class RealServer(Service):
 
     def connect(self, key: str, **options: object) -> Rfc2136Provider:
         """Return a provider that signs with one of the daemon's keys."""
-
-        def read(*, fresh: bool = False) -> str:
-            return tsig.secret(self.daemon.root, key)
-
-        where = {"server": HOST, "port": self.daemon.port, "key_name": key}
-        return Rfc2136Provider({**where, **options}, read)
+        return connected(self.daemon, key, **options)
 
     def wipe(self) -> None:
         """Leave only what the zone began with, whatever the types of the rest."""
@@ -137,8 +143,19 @@ class PowerDnsUpdate(RealServer):
     cannot = {"ignore": "it never ignores a part of an UPDATE"}
 
 
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections."""
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def powerdns_api(daemon: Daemon) -> Service:
     """Return PowerDNS by its API, with a zone as new."""
+    # It answers DNS a little earlier.
+    until(lambda: listens(daemon.ports["powerdns-api"]) or None, "the API listens")
     url = f"http://{HOST}:{daemon.ports['powerdns-api']}"
     service = RealPowerDns(url, daemon.secret("powerdns-api").read_text().strip())
     service.create()
@@ -167,6 +184,14 @@ class Daemons:
     def __exit__(self, *error: object) -> None:
         for daemon in self._running.values():
             daemon.down()
+
+    def transfers(self, name: str) -> Provider:
+        """Return what reads the zone of a running server as it is served."""
+        daemon = self._running[name]
+        if isinstance(daemon, bind.Primary):
+            return connected(daemon, tsig.OURS)
+        # PowerDNS looks at the address.
+        return Rfc2136Provider({"server": HOST, "port": daemon.port}, None)
 
     def server(self, name: str) -> Service:
         """Return a server with a zone as new."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 from dns_records import record_types
 from dns_records.rdata import Rdata
+from dns_records.validation import fields  # noqa: F401 (registers its rules)
 from dns_records.validation import nodes, records, rrsets
 from dns_records.validation.base import AnyValidator, Context, Finding
 

@@ -46,6 +46,7 @@ PURE = (
     "dns_records.record_types",
     "dns_records.retry",
     "dns_records.serials",
+    "dns_records.strictness",
     "dns_records.validation",
     "requests_tracker.status",
 )
