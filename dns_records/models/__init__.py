@@ -4,6 +4,7 @@ from dns_records.models.backend import Backend
 from dns_records.models.change import Action, Change, ChangeStatus
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
+from dns_records.models.schedule import ScheduledChange
 from dns_records.models.zone import Fencing, VerifyPolicy, Zone
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "OwnerName",
     "RRset",
     "Record",
+    "ScheduledChange",
     "VerifyPolicy",
     "Zone",
 ]
