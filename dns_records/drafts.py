@@ -174,6 +174,9 @@ def _expires(
     if draft.expires_at is not None:
         return dict.fromkeys(records, draft.expires_at)
     found: dict[str, datetime | None] = {}
+    if len(draft.expires) > len(draft.records):
+        mistakes.at(f"{draft.pointer}/expires", _too_many)
+        return found
     for value, expires_at in draft.expires.items():
 
         def read_value(text: str = value) -> str:
@@ -186,6 +189,10 @@ def _expires(
         if text is not None:
             found[text] = expires_at
     return found
+
+
+def _too_many() -> None:
+    raise Invalid("there are more lives than records")
 
 
 def read_values(

@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('request', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='scheduled', serialize=False, to='requests_tracker.request')),
                 ('operations', models.JSONField()),
+                ('zone', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='dns_records.zone')),
             ],
         ),
         migrations.AddField(
@@ -32,10 +33,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='record',
             index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='record_expires'),
-        ),
-        migrations.AddField(
-            model_name='scheduledchange',
-            name='zone',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='dns_records.zone'),
         ),
     ]

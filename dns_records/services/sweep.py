@@ -17,8 +17,10 @@ from django.db.models import Exists, Min, OuterRef, Q
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
     delivery,
+    expiry,
     queue,
     reconcile,
+    schedules,
     verification,
     wake,
     withdrawal,
@@ -61,6 +63,8 @@ class Sweeper:
         found = 0
         now = clock.now()
         waited, self.waiting = self.waiting, {}
+        # Before the lanes: they drain what comes of it in the same sweep.
+        found += schedules.open_due() + expiry.remove_due()
         for zone_id in lanes_to_drain():
             found += self._see_to(waited, wake.DELIVER, zone_id, deliver)
         for zone_id, since in checks_due():

@@ -137,7 +137,10 @@ def _details(locked: Locked, key: Key, record: Record) -> tuple[str | None, Life
     """Return the comment and the life that a record is to have."""
     hint = locked.hints.get((key, record.rdata))
     comment = hint.comment if hint else record.comment
-    return comment, locked.lives.get((key, record.rdata), life(record))
+    now = life(record)
+    given = locked.lives.get((key, record.rdata), now)
+    # Who says again what was said already changes nothing.
+    return comment, now if given.expires_at == now.expires_at else given
 
 
 def _detail(locked: Locked, key: Key, record: Record) -> bool:

@@ -16,6 +16,7 @@ from dns_records import names
 from dns_records.api.schemas import (
     TTLField,
     comment_field,
+    moment_field,
     name_field,
     type_field,
     value_field,
@@ -25,7 +26,7 @@ from dns_records.api.v1.serializers import RecordCreate
 from dns_records.api.v2.serializers import ChangesetBody, drafts
 from dns_records.api.writes import ChangingView
 from dns_records.models import Record, Zone
-from dns_records.services import changes
+from dns_records.services import changes, schedules
 from dns_records.services.changes import ChangeSet, Submission
 from dns_records.services.records import (
     CreateRecord,
@@ -66,6 +67,7 @@ class NewRecord(StrictSerializer):
     value = value_field(required=False)
     ttl = TTLField(required=False)
     comment = comment_field()
+    expires_at = moment_field()
 
 
 class RecordItem(StrictSerializer):
@@ -79,6 +81,7 @@ class RecordItem(StrictSerializer):
     ttl = TTLField(required=False, allow_null=True)
     zone = name_field(required=False, allow_null=True)
     comment = comment_field()
+    expires_at = moment_field()
     new = NewRecord(required=False)
 
 
@@ -264,9 +267,11 @@ def read_changeset(asked: Any) -> ChangeSet:
 
     Raises:
         Invalid: a field is missing, unknown or of the wrong shape.
+        TooFarAhead: it is scheduled for a time too far away.
     """
     data = validated(ChangesetBody, asked)
-    return ChangeSet(data["zone"], drafts(data["changes"]), data.get("comment"))
+    changeset = ChangeSet(data["zone"], drafts(data["changes"]), data.get("comment"))
+    return schedules.at(changeset, data.get("not_before"))
 
 
 def read_record(asked: Any) -> Submission:
@@ -285,7 +290,7 @@ def read_record(asked: Any) -> Submission:
 
 
 def _create(data: Mapping[str, Any]) -> Submission:
-    _only(data, "name", "type", "value", "ttl", "zone", "comment")
+    _only(data, "name", "type", "value", "ttl", "zone", "comment", "expires_at")
     fields = {key: value for key, value in data.items() if key != "action"}
     return CreateRecord(**validated(RecordCreate, fields))
 
@@ -293,7 +298,7 @@ def _create(data: Mapping[str, Any]) -> Submission:
 def _update(data: Mapping[str, Any]) -> Submission:
     _only(data, "id", "name", "type", "value", "zone", "new")
     if not data.get("new"):
-        raise _wrong("/new", "expected at least one of value, ttl, comment")
+        raise _wrong("/new", "expected at least one of value, ttl, comment, expires_at")
     return UpdateRecord(_target(data), data["new"], pointer="/new")
 
 

@@ -101,6 +101,8 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
                 type=rtype,
                 ttl=wanted.get("ttl"),
                 records=tuple(wanted["records"]),
+                expires_at=wanted.get("expires_at"),
+                expires=wanted.get("expires", {}),
             )
             return ChangeSet(
                 zone=found.name,

@@ -10,9 +10,11 @@ from rest_framework import serializers
 from dns_records.api.schemas import (
     MAX_QUERY,
     ImageBody,
+    MomentField,
     RoundTripSerializer,
     TTLField,
     comment_field,
+    moment_field,
     name_field,
     records_field,
     type_field,
@@ -41,6 +43,9 @@ class ChangeBody(StrictSerializer):
     ttl = TTLField(required=False, allow_null=True)
     records = records_field(required=False)
     expected = ExpectedBody(required=False, allow_null=True)
+    expires_at = moment_field(
+        help_text="When the records of this change go by themselves."
+    )
 
 
 class ChangesetBody(StrictSerializer):
@@ -51,6 +56,9 @@ class ChangesetBody(StrictSerializer):
         many=True, allow_empty=False, min_length=1, max_length=MAX_CHANGES
     )
     comment = comment_field()
+    not_before = moment_field(
+        help_text="When it is planned and sent; a time that is past means now."
+    )
 
 
 def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
@@ -63,6 +71,7 @@ def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
             ttl=change.get("ttl"),
             records=tuple(change.get("records", ())),
             expected=_expected(change),
+            expires_at=change.get("expires_at"),
             pointer=f"/changes/{index}",
         )
         for index, change in enumerate(changes)
@@ -96,6 +105,14 @@ class RRsetBody(RoundTripSerializer):
     ttl = TTLField(required=False)
     records = records_field(allow_empty=False, min_length=1)
     comment = comment_field()
+    expires_at = moment_field(
+        help_text="When all the records go by themselves; without it, none does."
+    )
+    expires = serializers.DictField(
+        child=MomentField(),
+        required=False,
+        help_text="The same of single records, as a GET shows it.",
+    )
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
     type = serializers.CharField(read_only=True)
@@ -114,6 +131,10 @@ class RRsetSchema(serializers.Serializer[object]):
     ttl = serializers.IntegerField()
     records = serializers.ListField(child=serializers.CharField())
     comment = serializers.CharField(allow_null=True)
+    expires = serializers.DictField(
+        child=serializers.DateTimeField(),
+        help_text="When records go by themselves, of those that do.",
+    )
     status = serializers.ChoiceField(choices=["pending", "live"])
     version = serializers.IntegerField()
     updated_at = serializers.DateTimeField()
