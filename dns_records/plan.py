@@ -176,8 +176,10 @@ def build(
 
 def alone(
     context: validation.Context, default_ttl: int, operations: Sequence[Operation]
-) -> tuple[Notice, ...]:
-    """Judge ``operations`` by themselves, whatever they will find; return warnings.
+) -> Plan:
+    """Judge ``operations`` by themselves, whatever they will find.
+
+    Returns a plan without steps: what they put, and the warnings about it.
 
     Raises:
         Invalid: they contradict themselves, or what they put breaks a rule.
@@ -190,7 +192,8 @@ def alone(
         image = put[key]
         images[key] = Image.of(ttl, image.records) if image else None
         pointers[key] = own[-1].pointer
-    return tuple(rules.judge_rrsets(context, images, pointers))
+    warnings = tuple(rules.judge_rrsets(context, images, pointers))
+    return Plan(context.zone, (), images, warnings)
 
 
 def given(operations: Sequence[Operation]) -> dict[Key, Image | None]:

@@ -75,7 +75,9 @@ class ScheduledChangeSet(ChangeSet):
         assert self.not_before is not None  # else it is no such change set
         zone, operations = self.read(access, request)
         lifetimes.check(operations, self.not_before)
-        warnings = plan.alone(changes.context(zone), zone.default_ttl, operations)
+        alone = plan.alone(changes.context(zone), zone.default_ttl, operations)
+        short = lifetimes.notices(operations, alone.images, self.not_before)
+        warnings = [*alone.warnings, *short]
         ScheduledChange.objects.bulk_create(
             [ScheduledChange(request=request, zone=zone, operations=dump(operations))]
         )

@@ -54,6 +54,8 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "next_attempt_at": None,
         "error": None,
         "retry_of": None,
+        "not_before": None,
+        "scheduled": None,
         "changes": [
             {
                 "name": "www.example.test.",
