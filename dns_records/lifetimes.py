@@ -1,4 +1,4 @@
-"""Records with a life: when they go by themselves, and what is wrong with that. Pure."""
+"""Records with a life: when they go by themselves, and what that breaks. Pure."""
 
 from __future__ import annotations
 

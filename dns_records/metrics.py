@@ -50,7 +50,7 @@ UPDATE_REQUESTS: Final = Histogram(
 )
 APPLIED_SECONDS: Final = Histogram(
     "dnsorch_request_applied_seconds",
-    "From the moment a request was due, mostly its arrival, until its UPDATE was applied.",
+    "From the moment a request was due, mostly its arrival, until it was applied.",
     ["backend"],
     buckets=STEP_BUCKETS,
 )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from rest_framework.test import APIClient
 
 from dns_records import metrics as lane_metrics
@@ -24,6 +20,7 @@ from dns_records.tests.callers import (
     ZONES,
     accepted,
     assert_rejected,
+    caller,
     change,
     changeset,
     deliver,
@@ -34,6 +31,7 @@ from dns_records.tests.callers import (
     warnings,
 )
 from dns_records.tests.conftest import Broker
+from dns_records.tests.lives import ahead, at_once, let_it_be_due
 from dnsorch import clock
 from dnsorch.tokens.models import ApiToken
 from requests_tracker import metrics
@@ -42,20 +40,6 @@ from requests_tracker.tests.factories import steps
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
 WWW_A = ("www.example.test.", "A")
-
-
-def ahead(**span: float) -> str:
-    """Return a time to come as clients write it."""
-    return (clock.now() + timedelta(**span)).isoformat()
-
-
-def let_it_be_due(request_id: str | None = None, by: float = 1) -> None:
-    """Let the time of one scheduled request, or of all, have come."""
-    due = clock.now() - timedelta(seconds=by)
-    rows = Request.objects.filter(status="scheduled")
-    if request_id:
-        rows = rows.filter(pk=request_id)
-    assert rows.update(not_before=due)
 
 
 def row(body: dict[str, Any]) -> Request:
@@ -350,26 +334,8 @@ def test_warnings_are_told_at_receipt(api: APIClient) -> None:
     assert warnings(body) == [("/changes/0/expires_at", "expires_before_ttl")]
 
 
-def at_once(act: Callable[[], object]) -> None:
-    """Do something in two threads that begin together."""
-    barrier = threading.Barrier(2)
-
-    def run() -> None:
-        try:
-            barrier.wait(10)
-            act()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(run) for _ in range(2)]:
-            future.result(60)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_two_sweeps_at_once_open_each_once(zone: Zone) -> None:
-    from dns_records.tests.callers import caller
-
     api = caller()
     count = 12
     bodies = [

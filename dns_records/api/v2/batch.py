@@ -34,6 +34,7 @@ from dns_records.services.records import (
     Target,
     UpdateRecord,
 )
+from dnsorch import clock
 from dnsorch.api import errors, trace
 from dnsorch.api.serializers import StrictSerializer
 from dnsorch.api.strict_json import pointer
@@ -292,6 +293,8 @@ def read_record(asked: Any) -> Submission:
 def _create(data: Mapping[str, Any]) -> Submission:
     _only(data, "name", "type", "value", "ttl", "zone", "comment", "expires_at")
     fields = {key: value for key, value in data.items() if key != "action"}
+    if ends := fields.get("expires_at"):
+        fields["expires_at"] = clock.iso(ends)
     return CreateRecord(**validated(RecordCreate, fields))
 
 
