@@ -109,7 +109,7 @@ class RRsetAdmin(ReadOnlyAdmin[RRset]):
         return format_html(
             "{}<small>{}</small>",
             format_html_join(
-                "", "<div>{} {}</div>", ((r.rdata, _end(r)) for r in records[:SHOWN])
+                "", "<div>{}{}</div>", ((r.rdata, _end(r)) for r in records[:SHOWN])
             ),
             more,
         )
@@ -119,7 +119,7 @@ class RRsetAdmin(ReadOnlyAdmin[RRset]):
         """Return all records, each with its id, comment and end."""
         return format_html_join(
             "",
-            '<div>{} <small class="quiet">{} {} {}</small></div>',
+            '<div>{} <small class="quiet">{} {}{}</small></div>',
             ((r.rdata, r.pk, r.comment or "", _end(r)) for r in rrset.records.all()),
         )
 
@@ -258,7 +258,7 @@ class ChangeAdmin(ReadOnlyAdmin[Change]):
 def _end(record: Record) -> str:
     """Return when a record goes by itself, "" if it does not."""
     at = record.expires_at
-    return f"(until {display.stamp(at)})" if at else ""
+    return f" (until {display.stamp(at)})" if at else ""
 
 
 def _absolute(text: str) -> str:
