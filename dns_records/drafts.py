@@ -6,8 +6,9 @@ in the body.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from dns_records import names, ptr, rdata, record_types
@@ -36,6 +37,8 @@ class Draft:
 
     ``pointer`` is where it stands in the body; ``value_at`` where its values stand
     below that, with the index of the value. ``ptr`` is that of the operation.
+    ``expires_at`` is when all its records go by themselves; ``expires`` says so of
+    single ones.
     """
 
     action: str
@@ -48,6 +51,8 @@ class Draft:
     pointer: str = ""
     value_at: str = "/records/{}"
     ptr: bool | None = None
+    expires_at: datetime | None = None
+    expires: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def placed(pointer: str, read: Callable[[], T]) -> T:
@@ -122,6 +127,7 @@ def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
     name = mistakes.at(f"{at}/name", lambda: names.owner_name(draft.name, zone))
     rtype = mistakes.at(f"{at}/type", lambda: record_types.lookup(draft.type))
     mistakes.at(f"{at}/records", lambda: _check_presence(draft))
+    mistakes.at(f"{at}/expires_at", lambda: _check_life(draft))
     if rtype is None:
         return None
     mistakes.at(f"{at}/ptr", lambda: check_ptr(rtype.name, draft.ptr))
@@ -145,6 +151,7 @@ def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
         strict=draft.strict,
         pointer=at,
         ptr=draft.ptr,
+        expires=_expires(draft, rtype.name, records, zone, mistakes),
     )
 
 
@@ -163,6 +170,43 @@ def _check_presence(draft: Draft) -> None:
         raise Invalid(f"{draft.action} needs at least one record")
     if draft.action not in TAKES_RECORDS and draft.records:
         raise Invalid(f"{draft.action} takes no records")
+
+
+def _check_life(draft: Draft) -> None:
+    if draft.expires_at is None:
+        return
+    if draft.action in ("delete", "remove"):
+        raise Invalid(f"{draft.action} takes no expires_at: it leaves no record")
+    if draft.expires:
+        raise Invalid("expected either expires_at, of all records, or expires")
+
+
+def _expires(
+    draft: Draft, rtype: str, records: Sequence[str], zone: str, mistakes: Mistakes
+) -> dict[str, datetime | None]:
+    """Return when each of ``records`` expires, of which it is said."""
+    if draft.expires_at is not None:
+        return dict.fromkeys(records, draft.expires_at)
+    found: dict[str, datetime | None] = {}
+    if len(draft.expires) > len(draft.records):
+        mistakes.at(f"{draft.pointer}/expires", _too_many)
+        return found
+    for value, expires_at in draft.expires.items():
+
+        def read_value(text: str = value) -> str:
+            canonical = rdata.parse(rtype, text, zone=zone).text
+            if canonical not in records:
+                raise Invalid(f"{canonical} is not among the records")
+            return canonical
+
+        text = mistakes.at(f"{draft.pointer}/expires", read_value)
+        if text is not None:
+            found[text] = expires_at
+    return found
+
+
+def _too_many() -> None:
+    raise Invalid("there are more lives than records")
 
 
 def read_values(

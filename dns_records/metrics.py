@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.db.models import Count, Min
+from django.db.models.functions import Coalesce
 from prometheus_client import Histogram
 from prometheus_client.core import Metric
 
@@ -49,7 +50,7 @@ UPDATE_REQUESTS: Final = Histogram(
 )
 APPLIED_SECONDS: Final = Histogram(
     "dnsorch_request_applied_seconds",
-    "From the arrival of a request until its UPDATE was applied.",
+    "From the moment a request was due, mostly its arrival, until it was applied.",
     ["backend"],
     buckets=STEP_BUCKETS,
 )
@@ -65,6 +66,8 @@ LAG_SECONDS: Final = Histogram(
     ["nameserver"],
     buckets=STEP_BUCKETS,
 )
+# As of requests, whose ``due_since`` it is.
+_DUE_SINCE: Final = Coalesce("request__not_before", "request__received_at")
 
 
 def read() -> Iterator[Metric]:
@@ -80,7 +83,7 @@ def read() -> Iterator[Metric]:
     ).order_by()
     for name, state, count, oldest in waiting.values_list(
         "zone__backend__name", "zone__lane__state"
-    ).annotate(count=Count("zone", distinct=True), oldest=Min("request__received_at")):
+    ).annotate(count=Count("zone", distinct=True), oldest=Min(_DUE_SINCE)):
         counts[name, state] = count
         ages[name] = max(ages[name], (now - oldest).total_seconds())
     yield LANES_WAITING.family(counts.items())

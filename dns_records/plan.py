@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from dns_records import rules, validation
@@ -54,7 +55,9 @@ class Operation:
     ``strict`` makes an ``add`` of what is there and a ``remove`` of what is not an
     error: a single record is created or deleted once. ``pointer`` is where the
     operation stands in the body (RFC 6901). ``ptr`` says whether the PTR records of
-    its addresses go with it; None leaves that to the zone.
+    its addresses go with it; None leaves that to the zone. ``expires`` says when
+    records go by themselves, None for never; an ``add`` leaves the life of what it
+    does not name.
     """
 
     action: str
@@ -65,6 +68,7 @@ class Operation:
     strict: bool = False
     pointer: str = ""
     ptr: bool | None = None
+    expires: Mapping[str, datetime | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,28 @@ def build(
         for operation in operations
     )
     return Plan(context.zone, steps, images, tuple(warnings))
+
+
+def alone(
+    context: validation.Context, default_ttl: int, operations: Sequence[Operation]
+) -> Plan:
+    """Judge ``operations`` by themselves, whatever they will find.
+
+    Returns a plan without steps: what they put, and the warnings about it.
+
+    Raises:
+        Invalid: they contradict themselves, or what they put breaks a rule.
+    """
+    images: dict[Key, Image | None] = {}
+    pointers: dict[Key, str] = {}
+    put = given(operations)
+    for key, own in _group(operations).items():
+        ttl = next((each.ttl for each in own if each.ttl is not None), default_ttl)
+        image = put[key]
+        images[key] = Image.of(ttl, image.records) if image else None
+        pointers[key] = own[-1].pointer
+    warnings = tuple(rules.judge_rrsets(context, images, pointers))
+    return Plan(context.zone, (), images, warnings)
 
 
 def given(operations: Sequence[Operation]) -> dict[Key, Image | None]:
@@ -294,6 +320,8 @@ def _added_and_removed(
             if operation.strict:
                 refusal = RecordExists if adding else RecordNotFound
                 raise _refusal(refusal, operation, detail)
+            if adding and record in operation.expires:
+                continue  # it is there, and is given another life
             code = "record_exists" if adding else "record_not_found"
             warnings.append(Notice(code, detail + ": nothing to do", operation.pointer))
     return records

@@ -28,10 +28,28 @@ def judge(
         Invalid: at least one rule is broken whatever else is wanted; its code is the
             rule's if all that is broken is of one kind.
     """
-    findings = [
-        *_of_rrsets(context, images, pointers),
-        *_of_names(context, current, images, pointers),
-    ]
+    return _judged(
+        [
+            *_of_rrsets(context, images, pointers),
+            *_of_names(context, current, images, pointers),
+        ]
+    )
+
+
+def judge_rrsets(
+    context: validation.Context,
+    images: Mapping[Key, Image | None],
+    pointers: Mapping[Key, str],
+) -> list[Notice]:
+    """Judge each RRset by itself, whatever else is at its name; return the warnings.
+
+    Raises:
+        Invalid: at least one rule is broken, as :func:`judge` says.
+    """
+    return _judged(list(_of_rrsets(context, images, pointers)))
+
+
+def _judged(findings: Sequence[Placed]) -> list[Notice]:
     errors = [(where, each) for where, each in findings if each.is_error]
     if errors:
         raise _refusal(errors)

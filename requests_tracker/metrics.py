@@ -39,7 +39,7 @@ REQUESTS_FINAL: Final = Counter(
 )
 REQUEST_SECONDS: Final = Histogram(
     "dnsorch_request_seconds",
-    "From the arrival of a request to its final state.",
+    "From the moment a request was due, mostly its arrival, to its final state.",
     ["status"],
     buckets=STEP_BUCKETS,
 )
@@ -54,7 +54,8 @@ def count_final(requests: Iterable[Request]) -> None:
     now = clock.now()
     for request in requests:
         REQUESTS_FINAL.labels(request.status, request.source).inc()
-        seconds = (now - request.received_at).total_seconds()
+        # One that is cancelled before its time has taken none.
+        seconds = max(0.0, (now - request.due_since).total_seconds())
         REQUEST_SECONDS.labels(request.status).observe(seconds)
 
 

@@ -106,24 +106,24 @@ class RRsetAdmin(RRsetPages):
 
     @admin.display(description="records")
     def values(self, rrset: RRset) -> str:
-        """Return the first records."""
+        """Return the first records, each with its end."""
         records = list(rrset.records.all())
         more = f"and {len(records) - SHOWN} more" if len(records) > SHOWN else ""
         return format_html(
             "{}<small>{}</small>",
             format_html_join(
-                "", "<div>{}</div>", ((r.rdata,) for r in records[:SHOWN])
+                "", "<div>{}{}</div>", ((r.rdata, _end(r)) for r in records[:SHOWN])
             ),
             more,
         )
 
     @admin.display(description="records")
     def all_values(self, rrset: RRset) -> str:
-        """Return all records, each with its id and comment."""
+        """Return all records, each with its id, comment and end."""
         return format_html_join(
             "",
-            '<div>{} <small class="quiet">{} {}</small></div>',
-            ((r.rdata, r.pk, r.comment or "") for r in rrset.records.all()),
+            '<div>{} <small class="quiet">{} {}{}</small></div>',
+            ((r.rdata, r.pk, r.comment or "", _end(r)) for r in rrset.records.all()),
         )
 
     @admin.display(description="state")
@@ -247,6 +247,12 @@ class ChangeAdmin(ReadOnlyAdmin[Change]):
     def servers(self, change: Change) -> str:
         """Return what each name server said."""
         return display.block(change.nameservers)
+
+
+def _end(record: Record) -> str:
+    """Return when a record goes by itself, "" if it does not."""
+    at = record.expires_at
+    return f" (until {display.stamp(at)})" if at else ""
 
 
 def _absolute(text: str) -> str:

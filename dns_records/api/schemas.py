@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -27,6 +28,28 @@ class TTLField(serializers.IntegerField):
     def __init__(self, **kwargs: Any) -> None:
         """Bound it to 31 bits."""
         super().__init__(min_value=0, max_value=MAX_TTL, **kwargs)
+
+
+class MomentField(serializers.DateTimeField):
+    """A moment: RFC 3339 with its offset, since a local time is nobody's."""
+
+    default_error_messages = {
+        "no_offset": "Expected a time with its offset, such as 2026-12-24T18:00:00Z."
+    }
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        """Return the time in UTC."""
+        if value.tzinfo is None:
+            self.fail("no_offset")
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            self.fail("overflow")
+
+
+def moment_field(**kwargs: Any) -> MomentField:
+    """Return a field for a moment to come, which may be left out."""
+    return MomentField(required=False, allow_null=True, **kwargs)
 
 
 def name_field(**kwargs: Any) -> serializers.CharField:

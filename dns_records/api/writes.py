@@ -10,9 +10,9 @@ from uuid import UUID
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
-from dns_records.services import changes
-from dns_records.services.changes import Precondition, Submission
-from dns_records.services.parts import ManyZones, Whole
+from dns_records.services import changes, parts
+from dns_records.services.changes import Asked, Precondition, Submission
+from dns_records.services.parts import ManyZones
 from dnsorch.exceptions import Invalid
 from requests_tracker.api.tracking import TrackedView, flag
 from requests_tracker.services.acceptance import Doorway
@@ -37,20 +37,20 @@ class ChangingView(TrackedView):
         ``body`` gives the answer's body anew once the request is final.
         """
 
-        def whole() -> Whole:
-            return Whole(read())
+        def asked() -> Asked:
+            return parts.whole(read())
 
         if self.dry_run:
             # Nothing is kept of a plan, its key neither; a wrong one is still told.
             origin = replace(self.origin(action), idempotency_key="")
-            return Response(changes.dry_run(whole, access=self.access, origin=origin))
+            return Response(changes.dry_run(asked, access=self.access, origin=origin))
         conditions = {
             name: self.request.headers[name]
             for name in CONDITIONS
             if name in self.request.headers
         }
         answer = changes.submit(
-            whole,
+            asked,
             access=self.access,
             origin=self.origin(action),
             # Under another condition it is another operation.

@@ -4,6 +4,7 @@ from dns_records.models.backend import Backend
 from dns_records.models.change import Action, Change, ChangeStatus
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
+from dns_records.models.schedule import ScheduledChange
 from dns_records.models.zone import Fencing, PtrPolicy, VerifyPolicy, Zone
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PtrPolicy",
     "RRset",
     "Record",
+    "ScheduledChange",
     "VerifyPolicy",
     "Zone",
 ]

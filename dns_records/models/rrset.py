@@ -80,7 +80,8 @@ class Record(models.Model):
     """One record of the wanted state; its id lives as long as its rdata does.
 
     ``digest`` is the SHA-256 of type and canonical wire form (RFC 4034 section
-    6.2): rdata may be longer than an index entry.
+    6.2): rdata may be longer than an index entry. A record with ``expires_at`` goes
+    by itself at that time; ``expires_for`` is the request that said so.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -88,6 +89,8 @@ class Record(models.Model):
     rdata = models.TextField()
     digest = models.CharField(max_length=64)
     comment = models.TextField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    expires_for = models.UUIDField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -99,7 +102,14 @@ class Record(models.Model):
                 fields=["rrset", "digest"], name="record_rrset_digest_unique"
             )
         ]
-        indexes = [models.Index(fields=["digest"], name="record_digest")]
+        indexes = [
+            models.Index(fields=["digest"], name="record_digest"),
+            models.Index(
+                fields=["expires_at"],
+                name="record_expires",
+                condition=models.Q(expires_at__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.rdata

@@ -86,6 +86,7 @@ def body(record: Record) -> dict[str, Any]:
         "ttl": rrset.ttl,
         "status": rrsets.state(record),
         "comment": record.comment,
+        "expires_at": clock.iso(record.expires_at),
         "created_at": clock.iso(record.created_at),
         "updated_at": clock.iso(max(record.updated_at, rrset.updated_at)),
         "links": {"self": f"/api/v1/dns-records/{record.pk}/"},

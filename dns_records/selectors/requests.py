@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from dns_records.models import Change
+from dns_records.models import Change, ScheduledChange
 from dns_records.plan import public_action
 from dnsorch import clock
 from requests_tracker import selectors as tracker
@@ -29,6 +29,10 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
         changes.setdefault(change.request_id, []).append(change)
     timelines = tracker.requests.events_of(ids)
     parts = tracker.requests.parts_of(ids)
+    waited = ScheduledChange.objects.filter(
+        pk__in=[each.pk for each in requests if each.not_before]
+    )
+    scheduled = {each.pk: each.operations for each in waited}
     return [
         _v2(
             each,
@@ -36,7 +40,22 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
             parts.get(each.pk, []),
             timelines.get(each.pk, []),
         )
+        | {"scheduled": _scheduled(scheduled.get(each.pk))}
         for each in requests
+    ]
+
+
+def _scheduled(operations: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Return what a scheduled request asks for, None of any other."""
+    return operations and [
+        {
+            "name": each["name"],
+            "type": each["type"],
+            "action": public_action(each["action"]),
+            "ttl": each["arguments"]["ttl"],
+            "records": each["arguments"]["records"],
+        }
+        for each in operations
     ]
 
 
@@ -65,6 +84,7 @@ def _v2(
     return tracker.requests.body(request, events) | {
         "parts": parts,
         "atomicity": _atomicity(parts),
+        "not_before": clock.iso(request.not_before),
         "changes": [change_body(change) for change in changes],
         "links": tracker.requests.links(request, "v2"),
     }

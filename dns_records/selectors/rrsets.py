@@ -112,6 +112,11 @@ def body(rrset: RRset) -> dict[str, Any]:
         "ttl": rrset.ttl,
         "records": sorted(record.rdata for record in rrset.records.all()),
         "comment": rrset.comment,
+        "expires": {
+            record.rdata: clock.iso(record.expires_at)
+            for record in rrset.records.all()
+            if record.expires_at
+        },
         "status": state(rrset),
         "version": rrset.version,
         "updated_at": clock.iso(rrset.updated_at),

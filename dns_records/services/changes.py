@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any, Protocol, runtime_checkable
 
 from django.db import transaction
 
-from dns_records import coalesce, drafts, images, plan, validation
+from dns_records import coalesce, drafts, images, lifetimes, plan, validation
 from dns_records.drafts import Draft
-from dns_records.images import Image, Key
+from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
 from dns_records.services import wake, wanted, writable_types, zones
-from dns_records.services.wanted import Hint, Locked
+from dns_records.services.arguments import dump_arguments, dump_life
+from dns_records.services.wanted import Locked
+from dnsorch import clock
 from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
@@ -114,13 +115,7 @@ class ChangeSet:
         Raises:
             DnsorchError: the change set is wrong, not allowed, or conflicts.
         """
-        zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
-        request.zone = zone.name
-        request.comment = self.comment
-        operations = drafts.read(self.drafts, zone.name)
-        describe(request, operations)
-        # Before anybody has to wait for our locks.
-        check_size(plan.given(operations))
+        zone, operations = self.read(access, request)
         locked = wanted.lock(zone, {operation.key.name for operation in operations})
         if self.precondition is not None:
             (only,) = operations
@@ -130,6 +125,21 @@ class ChangeSet:
         if not self.keeps_comment:
             prepared.rrset_comments[operations[0].key] = self.rrset_comment
         return prepared
+
+    def read(self, access: Access, request: Request) -> tuple[Zone, list[Operation]]:
+        """Return the zone and what is to be done in it, in canonical form.
+
+        Raises:
+            DnsorchError: the change set is wrong by itself, or not allowed.
+        """
+        zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
+        request.zone = zone.name
+        request.comment = self.comment
+        operations = drafts.read(self.drafts, zone.name)
+        describe(request, operations)
+        # Before anybody has to wait for our locks.
+        check_size(plan.given(operations))
+        return zone, operations
 
 
 class Submission(Protocol):
@@ -156,6 +166,14 @@ class Asked(Protocol):
         """Find the zones, lock the names, plan; fill in what the tracker shows."""
 
 
+@runtime_checkable
+class Postponed(Submission, Protocol):
+    """What is planned later than it is accepted."""
+
+    def postpone(self, access: Access, request: Request, origin: Origin) -> None:
+        """Judge it by itself and store it, with its request."""
+
+
 def submit(
     read: Callable[[], Asked],
     *,
@@ -174,7 +192,11 @@ def submit(
     """
 
     def perform(request: Request) -> None:
-        read().prepare(access, request).store(request, origin)
+        asked = read()
+        if isinstance(asked, Postponed):
+            asked.postpone(access, request, origin)
+        else:
+            asked.prepare(access, request).store(request, origin)
 
     return acceptance.run(origin, operation=operation, perform=perform, doorway=doorway)
 
@@ -199,31 +221,46 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     Raises:
         ChangesetTooLarge: it does not fit into one message.
     """
+    entries = write(request, prepared)
+    lifecycle.open_queued(request, [origin.received(), *entries])
+    wake.after_commit(prepared.locked.zone.pk)
+
+
+def write(request: Request, prepared: Prepared) -> list[Entry]:
+    """Write the wanted state and the changes; return what the timeline says of it.
+
+    Raises:
+        ChangesetTooLarge: it does not fit into one message.
+    """
     locked, planned = prepared.locked, prepared.plan
     zone = locked.zone
     check_size(planned.images)
-    leaving = _leaving(locked, planned)
+    operations = [step.operation for step in planned.steps]
+    locked.lives |= lifetimes.given(operations, request.pk)
+    was = _was(locked, planned)
     wanted.write(locked, planned.images, prepared.rrset_comments)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(
-        _row(request, locked, step, leaving.pop(step.operation.key, {}))
+        _row(request, locked, step, was.pop(step.operation.key, {}))
         for step in planned.steps
     )
     count = len(planned.steps)
-    entries = [
-        origin.received(),
-        Entry(
-            Step.VALIDATED,
-            f"{count} change(s) of {zone.name} are valid",
-            data={"warnings": [each.as_dict() for each in planned.warnings]},
-        ),
+    return [
+        validated(zone, count, planned.warnings),
         *([Entry(Step.VALIDATED, prepared.note, "warning")] if prepared.note else []),
         Entry(Step.STORED, "stored as the wanted state"),
         Entry(Step.ENQUEUED, f"waits in the lane of {zone.name}"),
     ]
-    lifecycle.open_queued(request, entries)
-    wake.after_commit(zone.pk)
+
+
+def validated(zone: Zone, count: int, warnings: Sequence[Notice]) -> Entry:
+    """Return the entry that says that so many changes are valid."""
+    return Entry(
+        Step.VALIDATED,
+        f"{count} change(s) of {zone.name} are valid",
+        data={"warnings": [each.as_dict() for each in warnings]},
+    )
 
 
 def context(zone: Zone) -> validation.Context:
@@ -235,11 +272,15 @@ def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
     """Plan ``operations`` against the wanted state of the locked names.
 
     Raises:
+        ExpiresInPast: a record would be gone before it is there.
         DnsorchError: the zone's backend cannot write them, or they break a rule.
     """
-    zone = locked.zone
+    zone, now = locked.zone, clock.now()
     writable_types.check(zone, operations)
-    return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
+    lifetimes.check(operations, now)
+    built = plan.build(context(zone), zone.default_ttl, locked.images(), operations)
+    notices = lifetimes.notices(operations, built.images, now)
+    return replace(built, warnings=(*built.warnings, *notices))
 
 
 def check_size(left: Mapping[Key, Image | None]) -> None:
@@ -273,29 +314,47 @@ def rrsets_in(zone: Zone) -> int:
     return RRset.objects.filter(zone=zone, present=True).count()
 
 
-def _leaving(locked: Locked, planned: Plan) -> dict[Key, dict[str, Any]]:
-    """Return the records that the plan takes away or gives another value."""
+def _was(locked: Locked, planned: Plan) -> dict[Key, dict[str, Any]]:
+    """Return what comes back if the plan is taken out, as arguments of changes.
+
+    That are the records that it takes away or gives another value, and the lives that
+    these and others had.
+    """
     found: dict[Key, dict[str, Any]] = {}
     for key, image in planned.images.items():
         kept = image.records if image else ()
-        own = {
+        there = locked.records.get(key, ())
+        leaving = {
             record.rdata: {"id": str(record.pk), "comment": record.comment}
-            for record in locked.records.get(key, ())
+            for record in there
             if record.rdata not in kept
         }
-        if own:
-            found[key] = own
+        ends = {
+            record.rdata: (
+                None
+                if record.rdata in leaving
+                else locked.lives.get(
+                    (key, record.rdata), wanted.life(record)
+                ).expires_at
+            )
+            for record in there
+        }
+        lives = {
+            record.rdata: dump_life(wanted.life(record))
+            for record in there
+            if record.expires_at != ends[record.rdata]
+        }
+        own = {"leaving": leaving, "lives": lives}
+        found[key] = {name: value for name, value in own.items() if value}
     return found
 
 
 def _row(
-    request: Request, locked: Locked, step: plan.Step, leaving: Mapping[str, Any]
+    request: Request, locked: Locked, step: plan.Step, was: Mapping[str, Any]
 ) -> Change:
     operation = step.operation
     key = operation.key
-    arguments = dump_arguments(operation, locked)
-    if leaving:
-        arguments["leaving"] = leaving
+    arguments = dump_arguments(operation, locked.hints) | dict(was)
     return Change(
         request=request,
         zone=locked.zone,
@@ -310,60 +369,3 @@ def _row(
         version=locked.rrsets[key].version,
         status=ChangeStatus.PENDING,
     )
-
-
-def dump_arguments(operation: Operation, locked: Locked) -> dict[str, Any]:
-    """Return what :func:`load_operation` needs to plan the operation anew."""
-    arguments: dict[str, Any] = {
-        "ttl": operation.ttl,
-        "records": list(operation.records),
-        "strict": operation.strict,
-    }
-    if (expected := operation.expected) is not None:
-        records = expected.records
-        arguments["expected"] = {
-            "ttl": expected.ttl,
-            "records": None if records is None else list(records),
-        }
-    for record in operation.records:
-        if hint := locked.hints.get((operation.key, record)):
-            arguments["record_id"] = str(hint.record_id)
-            arguments["record_comment"] = hint.comment
-    return arguments
-
-
-def load_operation(change: Change) -> Operation:
-    """Return the operation of a stored change, to be planned anew."""
-    arguments = change.arguments
-    expected = arguments.get("expected")
-    return Operation(
-        action=change.action,
-        key=Key(change.name, change.type),
-        ttl=arguments["ttl"],
-        records=tuple(arguments["records"]),
-        strict=arguments["strict"],
-        expected=expected
-        and Expectation(
-            None if expected["records"] is None else tuple(expected["records"]),
-            expected["ttl"],
-        ),
-    )
-
-
-def load_hints(change: Change) -> dict[tuple[Key, str], Hint]:
-    """Return what a stored change says about the record it makes."""
-    arguments = change.arguments
-    if "record_id" not in arguments:
-        return {}
-    hint = Hint(UUID(arguments["record_id"]), arguments["record_comment"])
-    key = Key(change.name, change.type)
-    return {(key, record): hint for record in arguments["records"]}
-
-
-def load_leaving(change: Change) -> dict[tuple[Key, str], Hint]:
-    """Return which records come back, with their ids, if a change is taken out."""
-    key = Key(change.name, change.type)
-    return {
-        (key, record): Hint(UUID(was["id"]), was["comment"])
-        for record, was in change.arguments.get("leaving", {}).items()
-    }

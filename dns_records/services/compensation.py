@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from dns_records.images import Image, Key
 from dns_records.models import Change, Zone
 from dns_records.plan import Expectation, Operation
-from dns_records.services import changes, wanted
+from dns_records.services import arguments, changes, wanted
 from dns_records.services.changes import Prepared
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError, ZoneNotFound
@@ -85,7 +85,7 @@ def prepare(part: Request) -> Prepared:
         raise ZoneNotFound(f"{part.zone} was forgotten meanwhile")
     locked = wanted.lock(zone, {change.name for change in stored})
     for change in stored:
-        locked.hints.update(changes.load_leaving(change))
+        locked.hints.update(arguments.load_leaving(change))
     note = f"puts back what was there before request {part.pk}"
     return Prepared(locked, changes.build(locked, operations(stored)), note=note)
 

@@ -80,7 +80,7 @@ def applied(zone: Zone, requests: Iterable[Request]) -> None:
     """Tell how long requests took to their UPDATE, once they have it."""
     now, seconds = clock.now(), metrics.APPLIED_SECONDS.labels(zone.backend.name)
     for request in requests:
-        seconds.observe((now - request.received_at).total_seconds())
+        seconds.observe((now - request.due_since).total_seconds())
 
 
 def seen(address: str, changes: Iterable[Change]) -> None:

@@ -9,9 +9,18 @@ from functools import partial
 
 from django.db import transaction
 
-from dns_records.models import Change, ChangeStatus, Zone
+from dns_records.models import Change, ChangeStatus, ScheduledChange, Zone
 from dns_records.plan import Operation
-from dns_records.services import changes, lanes, wake, wanted, withdrawal, zones
+from dns_records.services import (
+    arguments,
+    changes,
+    lanes,
+    schedules,
+    wake,
+    wanted,
+    withdrawal,
+    zones,
+)
 from dns_records.services.changes import Prepared
 from dnsorch.exceptions import Forbidden, IllegalTransition
 from dnsorch.tokens.access import Access
@@ -39,20 +48,23 @@ def cancel(access: Access, request: Request) -> None:
         raise IllegalTransition(
             f"a request that is {request.status} cannot be cancelled"
         )
-    withdrawal.cancel(zone, request.pk, access.owner)
+    if not schedules.cancel(request.pk, access.owner):
+        withdrawal.cancel(zone, request.pk, access.owner)
 
 
 def hurry(access: Access, request: Request) -> None:
-    """Try a queued request again now.
+    """Try a queued request again now, or plan a scheduled one now.
 
     Raises:
-        IllegalTransition: it is not queued.
+        IllegalTransition: it is neither.
         Forbidden: they may only read it.
     """
     if request.parts_expected is not None:
         _each_part(access, request, {Status.QUEUED}, hurry, "tried again")
         return
     zone = _zone(access, request)
+    if zone is not None and schedules.open_one(request.pk, access.owner):
+        return
     with transaction.atomic():
         if zone is None:
             raise not_retryable(request)
@@ -105,7 +117,7 @@ def not_retryable(request: Request) -> IllegalTransition:
     """Return the refusal of a retry."""
     return IllegalTransition(
         f"a request that is {request.status} cannot be retried; "
-        "one that is queued or failed can"
+        "one that is scheduled, queued or failed can"
     )
 
 
@@ -166,16 +178,23 @@ class Retry:
         request.value, request.ttl = first.value, first.ttl
         request.comment, request.retry_of = first.comment, first
         stored = list(Change.objects.filter(request=first).order_by("id"))
+        if not stored and (
+            scheduled := ScheduledChange.objects.filter(pk=first).first()
+        ):
+            # It failed when it was due, before there were changes.
+            asked = schedules.load(scheduled)
+            locked = wanted.lock(self.zone, {each.key.name for each in asked})
+            return Prepared(locked, changes.build(locked, asked))
         locked = wanted.lock(self.zone, {change.name for change in stored})
         for change in stored:
-            locked.hints.update(changes.load_hints(change))
+            locked.hints.update(arguments.load_hints(change))
         return Prepared(locked, changes.build(locked, _operations(stored)))
 
 
 def _operations(stored: Sequence[Change]) -> list[Operation]:
     operations = []
     for change in stored:
-        operation = changes.load_operation(change)
+        operation = arguments.load_operation(change)
         if change.status != ChangeStatus.FAILED:
             operation = _still_wanted(operation, change)
         operations.append(operation)

@@ -19,7 +19,13 @@ from dns_records.drafts import Draft, Mistakes
 from dns_records.models import Zone
 from dns_records.plan import Operation
 from dns_records.services import changes, companions, wanted, zones
-from dns_records.services.changes import Prepared, Ready, Submission
+from dns_records.services.changes import (
+    Asked,
+    Postponed,
+    Prepared,
+    Ready,
+    Submission,
+)
 from dns_records.services.companions import Names
 from dnsorch.tokens.access import Access
 from requests_tracker.models import OnFailure, Request, Step
@@ -126,6 +132,11 @@ class Whole:
         if isinstance(self.asked, ManyZones):
             return self.asked.prepare_each(access, request)
         return [self.asked.prepare(access, request)]
+
+
+def whole(asked: Submission | ManyZones) -> Asked:
+    """Return what is asked for with its PTR records; what is planned later has none."""
+    return asked if isinstance(asked, Postponed) else Whole(asked)
 
 
 class _NamesGrew(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 from dns_records import drafts, names, rdata, record_types
@@ -33,6 +34,7 @@ class CreateRecord:
     ttl: int | None = None
     zone: str | None = None
     comment: str | None = None
+    expires_at: datetime | None = None
     pointer: str = ""
     ptr: bool | None = None
     record_id: UUID = field(default_factory=uuid.uuid4)
@@ -60,6 +62,7 @@ class CreateRecord:
                     pointer=self.pointer,
                     value_at="/value",
                     ptr=self.ptr,
+                    expires_at=self.expires_at,
                 )
             ],
             zone.name,
@@ -132,9 +135,10 @@ class Target:
 
 @dataclass(frozen=True)
 class UpdateRecord:
-    """Another value, TTL or comment for a record, which keeps its id.
+    """Another value, TTL, comment or life for a record, which keeps its id.
 
-    ``new`` holds those of ``value``, ``ttl``, ``comment`` that the client gave.
+    ``new`` holds those of ``value``, ``ttl``, ``comment``, ``expires_at`` that the
+    client gave.
     """
 
     target: Target
@@ -170,6 +174,9 @@ class UpdateRecord:
         add = Operation(
             "add", key, ttl, (text,), strict=text != record.rdata, pointer=self.pointer
         )
+        expires_at = self.new.get("expires_at", record.expires_at)
+        if expires_at is None or isinstance(expires_at, datetime):
+            add = replace(add, expires={text: expires_at})
         operations = [add]
         if text != record.rdata:
             gone = Operation("remove", key, None, (record.rdata,), strict=True)

@@ -15,7 +15,7 @@ from dns_records import images, plan
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Expectation, Operation
-from dns_records.services import changes, wanted, zones
+from dns_records.services import arguments, changes, wanted, zones
 from dns_records.services.changes import Prepared
 from dns_records.services.verification import NotVerified
 from dns_records.services.wanted import Locked
@@ -194,7 +194,7 @@ def _keep_id(locked: Locked, change: Change, operation: Operation) -> None:
 
     A stored change has one id for all the records it names, so only where it is one.
     """
-    own = changes.load_leaving(change)
+    own = arguments.load_leaving(change)
     for record in operation.records if len(operation.records) == 1 else ():
         which = (operation.key, record)
         if which in own:

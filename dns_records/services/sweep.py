@@ -18,8 +18,10 @@ from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
     compensation,
     delivery,
+    expiry,
     queue,
     reconcile,
+    schedules,
     verification,
     wake,
     withdrawal,
@@ -63,6 +65,8 @@ class Sweeper:
         found = 0
         now = clock.now()
         waited, self.waiting = self.waiting, {}
+        # Before the lanes: they drain what comes of it in the same sweep.
+        found += schedules.open_due() + expiry.remove_due()
         for zone_id in lanes_to_drain():
             found += self._see_to(waited, wake.DELIVER, zone_id, deliver)
         for zone_id, since in checks_due():

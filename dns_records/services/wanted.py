@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from dns_records import rdata
 from dns_records.images import Image, Key
+from dns_records.lifetimes import Life, Lives
 from dns_records.models import OwnerName, Record, RRset, Zone
 from dnsorch import clock
 
@@ -33,6 +34,7 @@ class Locked:
     rrsets: dict[Key, RRset]
     records: dict[Key, list[Record]]
     hints: dict[tuple[Key, str], Hint] = field(default_factory=dict)
+    lives: Lives = field(default_factory=dict)
 
     def images(self) -> dict[Key, Image | None]:
         """Return the wanted image of every RRset of the locked names."""
@@ -79,7 +81,8 @@ def write(
     """Make ``images`` the wanted state of their RRsets, in few statements.
 
     An RRset that is as it should be keeps its version. ``comments`` are of RRsets
-    whose comment changes. ``locked`` is brought up to date, new RRsets included.
+    whose comment changes. What the hints and lives in ``locked`` say of records is
+    written too. ``locked`` is brought up to date, new RRsets included.
     """
     comments = comments or {}
     now = clock.now()
@@ -97,7 +100,7 @@ def write(
             )
             locked.rrsets[key], locked.records[key] = row, []
             new.append(row)
-        elif image != locked.image(key) or _other_comment(locked, key, comments):
+        elif image != locked.image(key) or _other_details(locked, key, comments):
             changed.append(row)
         else:
             continue
@@ -114,17 +117,39 @@ def write(
     _write_counters(locked, {key.name for key in images})
 
 
-def _other_comment(
+def _other_details(
     locked: Locked, key: Key, comments: Mapping[Key, str | None]
 ) -> bool:
-    """Say whether the comment of the RRset or of one of its records changes."""
+    """Say whether a comment of the RRset or a detail of one of its records changes."""
     row = locked.rrsets[key]
-    hints = (
-        (locked.hints.get((key, each.rdata)), each) for each in locked.records[key]
-    )
     return comments.get(key, row.comment) != row.comment or any(
-        hint is not None and hint.comment != record.comment for hint, record in hints
+        _details(locked, key, record) != (record.comment, life(record))
+        for record in locked.records[key]
     )
+
+
+def life(record: Record) -> Life:
+    """Return when a record goes by itself, and which request said so."""
+    return Life(record.expires_at, record.expires_for)
+
+
+def _details(locked: Locked, key: Key, record: Record) -> tuple[str | None, Life]:
+    """Return the comment and the life that a record is to have."""
+    hint = locked.hints.get((key, record.rdata))
+    comment = hint.comment if hint else record.comment
+    now = life(record)
+    given = locked.lives.get((key, record.rdata), now)
+    # Who says again what was said already changes nothing.
+    return comment, now if given.expires_at == now.expires_at else given
+
+
+def _detail(locked: Locked, key: Key, record: Record) -> bool:
+    """Give a record its comment and life; say whether they are others."""
+    before = record.comment, life(record)
+    comment, (expires_at, expires_for) = _details(locked, key, record)
+    record.comment = comment
+    record.expires_at, record.expires_for = expires_at, expires_for
+    return before != (comment, life(record))
 
 
 def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
@@ -139,9 +164,8 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
         kept = [each for text, each in there.items() if text in wanted]
         taken = {each.pk for each in kept}
         for record in kept:
-            hint = locked.hints.get((key, record.rdata))
-            if hint and hint.comment != record.comment:
-                record.comment, record.updated_at = hint.comment, now
+            if _detail(locked, key, record):
+                record.updated_at = now
                 moved.append(record)
         for text in sorted(wanted - set(there)):
             hint = locked.hints.get((key, text))
@@ -157,7 +181,7 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
                 new.append(record)
             record.rdata = text
             record.digest = rdata.parse(key.type, text, zone=locked.zone.name).digest
-            record.comment = hint.comment if hint else record.comment
+            _detail(locked, key, record)
             record.updated_at = now
             taken.add(record.pk)
             kept.append(record)
@@ -165,7 +189,10 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
         locked.records[key] = kept
     if gone:
         Record.objects.filter(pk__in=gone).delete()
-    Record.objects.bulk_update(moved, ["rdata", "digest", "comment", "updated_at"])
+    Record.objects.bulk_update(
+        moved,
+        ["rdata", "digest", "comment", "expires_at", "expires_for", "updated_at"],
+    )
     Record.objects.bulk_create(new)
 
 

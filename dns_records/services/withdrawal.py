@@ -13,10 +13,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from dns_records import plan
+from dns_records import lifetimes, plan
 from dns_records.images import Image, Key, dump
+from dns_records.lifetimes import Lives
 from dns_records.models import Change, ChangeStatus, RRset, Zone
-from dns_records.services import changes, outcomes, wanted
+from dns_records.services import arguments, changes, outcomes, wanted
 from dns_records.services.wanted import Locked
 from dnsorch.exceptions import DnsorchError, IllegalTransition
 from requests_tracker.models import Request
@@ -114,12 +115,18 @@ def _withdraw(
 
 
 def _bring_back(locked: Locked, withdrawn: Sequence[Change]) -> None:
-    """Have the records that were taken away come back with the ids they had."""
+    """Have the records that were taken away come back with the ids they had.
+
+    And each with the life it had, but where what stays gives it one.
+    """
+    lives: Lives = {}
     there = {(key, each.rdata) for key, own in locked.records.items() for each in own}
     for change in reversed(withdrawn):
-        for which, hint in changes.load_leaving(change).items():
+        for which, hint in arguments.load_leaving(change).items():
             if which not in there:
                 locked.hints[which] = hint
+        lives |= arguments.load_lives(change)
+    locked.lives = lives | locked.lives
 
 
 def _closure(zone: Zone, gone: Iterable[UUID]) -> set[str]:
@@ -179,11 +186,12 @@ def _replay(
 
 
 def _replan(locked: Locked, own: list[Change], images: dict[Key, Image | None]) -> None:
-    operations = [changes.load_operation(change) for change in own]
+    operations = [arguments.load_operation(change) for change in own]
+    locked.lives |= lifetimes.given(operations, own[0].request_id)
     context = changes.context(locked.zone)
     planned = plan.build(context, locked.zone.default_ttl, images, operations)
     for change in own:
-        locked.hints.update(changes.load_hints(change))
+        locked.hints.update(arguments.load_hints(change))
     for change, step in zip(own, planned.steps, strict=True):
         change.before, change.after = dump(step.before), dump(step.after)
     images.update(planned.images)

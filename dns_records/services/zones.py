@@ -10,10 +10,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from dns_records import names
-from dns_records.models import Backend, Batch, Change, Lane, RRset, VerifyPolicy, Zone
+from dns_records.models import (
+    Backend,
+    Batch,
+    Change,
+    Lane,
+    RRset,
+    ScheduledChange,
+    VerifyPolicy,
+    Zone,
+)
 from dns_records.models.change import ChangeStatus
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
+from requests_tracker.status import Status
 
 MAX_PARAMETERS = 5000
 
@@ -155,12 +165,15 @@ def forget(zone: Zone, *, force: bool = False) -> None:
     """Delete a zone from dnsorch; DNS is not touched.
 
     Raises:
-        LaneNotEmpty: changes are on their way; ``force`` does not help.
+        LaneNotEmpty: changes are on their way or scheduled; ``force`` does not help.
         ZoneNotEmpty: it has records and ``force`` is not given.
     """
     with transaction.atomic():
         Zone.objects.select_for_update().get(pk=zone.pk)
         _check_lane_is_empty(zone)
+        scheduled = ScheduledChange.objects.filter(zone=zone)
+        if scheduled.filter(request__status=Status.SCHEDULED).exists():
+            raise LaneNotEmpty(f"changes of {zone.name} are scheduled; cancel them")
         if not force and RRset.objects.filter(zone=zone, present=True).exists():
             raise ZoneNotEmpty(
                 f"{zone.name} still has records; ?force=true forgets them here "

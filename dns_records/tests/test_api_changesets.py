@@ -58,6 +58,8 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "part_of": None,
         "parts": [],
         "atomicity": "whole",
+        "not_before": None,
+        "scheduled": None,
         "changes": [
             {
                 "name": "www.example.test.",

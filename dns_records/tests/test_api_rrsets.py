@@ -55,6 +55,7 @@ def test_put_and_get(api: APIClient, zone: Zone) -> None:
         "ttl": 60,
         "records": ["192.0.2.1", "192.0.2.2"],
         "comment": "the site",
+        "expires": {},
         "status": "pending",
         "version": 1,
         "updated_at": shown.json()["updated_at"],

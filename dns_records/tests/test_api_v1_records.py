@@ -54,6 +54,7 @@ def test_create(api: APIClient, zone: Zone) -> None:
         "ttl": 600,
         "status": "pending",
         "comment": "the site",
+        "expires_at": None,
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
         "links": {"self": f"/api/v1/dns-records/{shown['id']}/"},

@@ -9,7 +9,7 @@ import pytest
 from dns_records import coalesce
 from dns_records.drafts import ExpectedDraft, read
 from dns_records.models import Change, OwnerName, Record, RRset, Zone
-from dns_records.services import changes
+from dns_records.services import arguments, changes
 from dns_records.services.changes import ChangeSet, Precondition
 from dns_records.tests.world import (
     ANYONE,
@@ -252,7 +252,7 @@ def test_a_stored_operation_can_be_planned_anew(
     assert request.status == "queued"
     (operation,) = read([written], zone.name)
     stored = Change.objects.get(request=request)
-    assert changes.load_operation(stored) == operation
+    assert arguments.load_operation(stored) == operation
 
 
 def test_a_body_of_the_wrong_shape_is_a_rejection_like_any_other(zone: Zone) -> None:

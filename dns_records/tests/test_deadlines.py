@@ -10,7 +10,8 @@ import pytest
 
 from dns_records.models import Zone
 from dns_records.providers.memory import Faults
-from dns_records.services import delivery, verification
+from dns_records.services import delivery, schedules, verification
+from dns_records.services.changes import ChangeSet
 from dns_records.services.sweep import Sweeper
 from dns_records.tests.conftest import Broker
 from dns_records.tests.pretended import Servers
@@ -23,6 +24,7 @@ from dns_records.tests.world import (
     post,
     served,
     store_of,
+    submit,
     wanted,
 )
 from dnsorch import clock
@@ -61,9 +63,9 @@ def test_every_state_has_its_test_here() -> None:
         Status.QUEUED,
         Status.PROVISIONING,
         Status.VERIFYING,
+        Status.SCHEDULED,
         # With a later issue.
         Status.AWAITING_APPROVAL,
-        Status.SCHEDULED,
     }
 
 
@@ -71,6 +73,22 @@ def test_received_is_over_when_the_answer_leaves(zone: Zone) -> None:
     for request in (add("www", A), post(draft("delete", "nothing", "A"))):
         assert fresh(request).status in ("queued", "rejected")
         assert (fresh(request).deadline_at is None) == fresh(request).is_final
+
+
+def test_scheduled_ends_at_its_time(zone: Zone) -> None:
+    tomorrow = schedules.at(
+        ChangeSet(zone.name, [draft("add", "www", "A", A)]), clock.now() + DAY
+    )
+    submit(tomorrow)
+    request = Request.objects.get()
+    with later(DAY):
+        assert stuck() == 0
+    with later(2 * DAY):
+        assert stuck() == 1  # nobody has swept
+    past = clock.now() - timedelta(seconds=1)
+    Request.objects.filter(pk=request.pk).update(not_before=past)
+    Sweeper().once()
+    assert fresh(request).status == "completed"
 
 
 def test_queued_fails_at_its_deadline(zone: Zone) -> None:

@@ -13,7 +13,7 @@ from dns_records.images import Image, Key, dump
 from dns_records.models import Batch, Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
-from dns_records.services import backends, changes, lanes, zones
+from dns_records.services import arguments, backends, changes, lanes, zones
 from dns_records.services.changes import Asked, ChangeSet
 from dnsorch import clock
 from dnsorch.tokens.access import Access
@@ -175,7 +175,7 @@ def replayed(zone: Zone) -> Content:
             changes.context(zone),
             zone.default_ttl,
             images,
-            [changes.load_operation(change) for change in rows],
+            [arguments.load_operation(change) for change in rows],
         )
         for change, step in zip(rows, planned.steps, strict=True):
             assert (change.before, change.after) == (

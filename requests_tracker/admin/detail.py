@@ -8,9 +8,18 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html_join
 
-from dns_records.models import Change, ChangeStatus, Lane, LaneState, Zone
+from dns_records.models import (
+    Change,
+    ChangeStatus,
+    Lane,
+    LaneState,
+    ScheduledChange,
+    Zone,
+)
 from dns_records.plan import public_action
+from dns_records.services import schedules
 from dnsorch import clock
 from requests_tracker.admin import display
 from requests_tracker.admin.display import Line
@@ -19,6 +28,8 @@ from requests_tracker.status import Status
 
 # Replays of a popular idempotency key would else fill the page.
 EVENTS = 500
+# Operations that wait for their time, of what may be a thousand.
+SHOWN = 20
 
 HEADLINES = {
     Status.RECEIVED: "being accepted",
@@ -125,6 +136,8 @@ def _facts(request: Request) -> list[tuple[str, str]]:
         "source": f"{request.source}, API {request.api_version}",
         "comment": request.comment or "",
         "received": _when(request.received_at),
+        "not before": _when(request.not_before),
+        "scheduled": _scheduled(request),
         "completed": _when(request.completed_at),
         "next attempt": _when(request.next_attempt_at),
         "deadline": "" if request.is_final else _when(request.deadline_at),
@@ -138,6 +151,19 @@ def _facts(request: Request) -> list[tuple[str, str]]:
         for label, value in facts.items()
         if value and value != display.NOTHING
     ]
+
+
+def _scheduled(request: Request) -> str:
+    """Return what a request asks for that is planned when it is due."""
+    if request.not_before is None:
+        return ""
+    asked = ScheduledChange.objects.filter(pk=request.pk).first()
+    lines = [
+        " ".join([public_action(each.action), *each.key, *each.records])
+        for each in (schedules.load(asked) if asked else ())
+    ]
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return format_html_join("", "<div>{}</div>", ((x,) for x in lines[:SHOWN] + more))
 
 
 def _when(at: datetime | None) -> str:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThan
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -81,8 +83,9 @@ class AgeFilter(admin.SimpleListFilter):
             case "week":
                 return received_since(queryset, now - timedelta(days=7))
             case "stuck":
-                return queryset.filter(
-                    status__in=OPEN, received_at__lt=now - STUCK_AFTER
+                since = Coalesce("not_before", "received_at")
+                return queryset.filter(status__in=OPEN).filter(
+                    LessThan(since, now - STUCK_AFTER)
                 )
         return queryset
 

@@ -49,7 +49,7 @@ def cancel(http: HttpRequest, request: Request) -> Verdict:
 
 
 def retry(http: HttpRequest, request: Request) -> Verdict:
-    """Ask for a failed request again; send a queued one now."""
+    """Ask for a failed request again; send a queued or scheduled one now."""
     try:
         if request.status == Status.FAILED:
             return _again(http, request)
@@ -92,6 +92,8 @@ def offered(request: Request) -> dict[str, str]:
         found["retry"] = "Retry as a new request"
     if request.status == Status.QUEUED:
         found["retry"] = "Try again now"
+    if request.status == Status.SCHEDULED:
+        found["retry"] = "Send now"
     if request.status in CANCELLABLE:
         found["cancel"] = "Cancel"
     return found

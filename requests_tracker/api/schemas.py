@@ -105,10 +105,28 @@ class PartSchema(serializers.Serializer[object]):
     compensates = serializers.UUIDField(allow_null=True)
 
 
+class ScheduledSchema(serializers.Serializer[object]):
+    """One operation that is planned when its request is due."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    action = serializers.ChoiceField(
+        choices=["create", "replace", "delete", "add", "remove"]
+    )
+    ttl = serializers.IntegerField(allow_null=True)
+    records = serializers.ListField(child=serializers.CharField())
+
+
 class RequestV2(RequestBase):
     """A request as v2 shows it, with its changes or the parts that have them."""
 
     parts = PartSchema(many=True)
     atomicity = serializers.ChoiceField(choices=["whole", "per zone", "per part"])
 
+    not_before = serializers.DateTimeField(allow_null=True)
+    scheduled = ScheduledSchema(
+        many=True,
+        allow_null=True,
+        help_text="What a request with not_before asks for; null of any other.",
+    )
     changes = ChangeSchema(many=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from uuid_utils import compat as uuid7
@@ -86,6 +87,7 @@ class Request(models.Model):
     correlation_id = models.CharField(max_length=128)
     traceparent = models.CharField(max_length=128, blank=True)
     received_at = models.DateTimeField()
+    not_before = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
@@ -140,6 +142,11 @@ class Request(models.Model):
                     status__in=sorted(OPEN), parts_expected__isnull=False
                 ),
             ),
+            models.Index(
+                fields=["not_before", "id"],
+                name="request_scheduled",
+                condition=models.Q(status=Status.SCHEDULED),
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -156,6 +163,11 @@ class Request(models.Model):
     def is_final(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in FINAL
+
+    @property
+    def due_since(self) -> datetime:
+        """From when on it may be acted on: what it is measured from."""
+        return max(self.received_at, self.not_before or self.received_at)
 
     def log_context(self) -> dict[str, str]:
         """Return what every log line about this request carries."""

@@ -80,9 +80,7 @@ def open_queued(request: Request, entries: Sequence[Entry]) -> None:
     """Store an accepted request in state ``queued`` with its first entries."""
     status.check(request.status, Status.QUEUED)
     request.status = Status.QUEUED
-    request.deadline_at = request.received_at + timedelta(
-        seconds=settings.DNSORCH_REQUEST_DEADLINE_S
-    )
+    request.deadline_at = _deadline(request.received_at)
     _insert(request, entries)
 
 
@@ -135,6 +133,30 @@ def close_parts(parent_id: UUID) -> None:
         parent.parts_expected = parent.parts.count()
         parent.save(update_fields=["parts_expected"])
         settle(parent_id)
+
+
+def open_scheduled(
+    request: Request, entries: Sequence[Entry], not_before: datetime
+) -> None:
+    """Store an accepted request that waits for its time, with its first entries."""
+    status.check(request.status, Status.SCHEDULED)
+    request.status = Status.SCHEDULED
+    request.not_before = not_before
+    request.deadline_at = _deadline(not_before)
+    _insert(request, entries)
+
+
+def bring_forward(request: Request, at: datetime, by: str) -> None:
+    """Make a scheduled request, locked by the caller, due at ``at``."""
+    request.not_before, request.deadline_at = at, _deadline(at)
+    request.save(update_fields=["not_before", "deadline_at"])
+    entry = Entry(Step.SCHEDULED, f"brought forward to now: asked for by {by}")
+    timeline.append([request.pk], entry)
+
+
+def _deadline(since: datetime) -> datetime:
+    """Return until when a request that is due since then may wait to be sent."""
+    return since + timedelta(seconds=settings.DNSORCH_REQUEST_DEADLINE_S)
 
 
 def open_completed(

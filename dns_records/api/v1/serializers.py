@@ -13,6 +13,7 @@ from dns_records.api.schemas import (
     TTLField,
     WarningSchema,
     comment_field,
+    moment_field,
     name_field,
     ptr_field,
     type_field,
@@ -41,6 +42,7 @@ class RecordCreate(StrictSerializer):
     zone = name_field(required=False, allow_null=True)
     comment = comment_field()
     ptr = ptr_field()
+    expires_at = moment_field(help_text="When the record goes by itself.")
 
 
 class RecordUpdate(RoundTripSerializer):
@@ -52,6 +54,7 @@ class RecordUpdate(RoundTripSerializer):
     ttl = TTLField(required=False)
     comment = comment_field()
     ptr = ptr_field()
+    expires_at = moment_field(help_text="When it goes by itself; null: never.")
     id = serializers.UUIDField(read_only=True)
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
@@ -65,10 +68,12 @@ class RecordUpdate(RoundTripSerializer):
         """Refuse an update of nothing.
 
         Raises:
-            ValidationError: there is neither a value nor a TTL nor a comment.
+            ValidationError: there is neither anything that may change.
         """
         if not set(attrs) - {"ptr"}:
-            raise ValidationError("expected at least one of value, ttl, comment")
+            raise ValidationError(
+                "expected at least one of value, ttl, comment, expires_at"
+            )
         return attrs
 
 
@@ -83,6 +88,7 @@ class RecordSchema(serializers.Serializer[object]):
     ttl = serializers.IntegerField()
     status = serializers.ChoiceField(choices=["pending", "live"])
     comment = serializers.CharField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
     links = serializers.DictField(child=serializers.CharField())

@@ -16,6 +16,7 @@ from dns_records import names
 from dns_records.api.schemas import (
     TTLField,
     comment_field,
+    moment_field,
     name_field,
     ptr_field,
     type_field,
@@ -26,15 +27,16 @@ from dns_records.api.v1.serializers import RecordCreate
 from dns_records.api.v2.serializers import ChangesetBody, drafts
 from dns_records.api.writes import ChangingView
 from dns_records.models import Record, Zone
-from dns_records.services import changes
-from dns_records.services.changes import ChangeSet, Submission
-from dns_records.services.parts import ManyZones, Whole
+from dns_records.services import changes, schedules
+from dns_records.services.changes import Asked, ChangeSet, Submission
+from dns_records.services.parts import ManyZones, whole
 from dns_records.services.records import (
     CreateRecord,
     DeleteRecord,
     Target,
     UpdateRecord,
 )
+from dnsorch import clock
 from dnsorch.api import errors, trace
 from dnsorch.api.serializers import StrictSerializer
 from dnsorch.api.strict_json import pointer
@@ -68,6 +70,7 @@ class NewRecord(StrictSerializer):
     value = value_field(required=False)
     ttl = TTLField(required=False)
     comment = comment_field()
+    expires_at = moment_field()
 
 
 class RecordItem(StrictSerializer):
@@ -82,6 +85,7 @@ class RecordItem(StrictSerializer):
     zone = name_field(required=False, allow_null=True)
     comment = comment_field()
     ptr = ptr_field()
+    expires_at = moment_field()
     new = NewRecord(required=False)
 
 
@@ -203,11 +207,11 @@ class Run:
         action = _action(asked) if is_record else "changeset"
         origin = self.view.origin(action, **self._fields(index, envelope, is_record))
 
-        def read() -> Whole:
+        def read() -> Asked:
             validated(Envelope, item)
             if ("record" in envelope) is ("changeset" in envelope):
                 raise Invalid("expected either a changeset or a record")
-            return Whole(read_record(asked) if is_record else read_changeset(asked))
+            return whole(read_record(asked) if is_record else read_changeset(asked))
 
         if self.view.dry_run:
             plan = changes.dry_run(read, access=self.view.access, origin=origin)
@@ -267,13 +271,17 @@ def read_changeset(asked: Any) -> ChangeSet | ManyZones:
 
     Raises:
         Invalid: a field is missing, unknown or of the wrong shape.
+        TooFarAhead: it is scheduled for a time too far away.
     """
     data = validated(ChangesetBody, asked)
     asked, comment = drafts(data["changes"]), data.get("comment")
+    not_before, digest = data.get("not_before"), data.get("digest")
     if "zone" in data:
-        return ChangeSet(data["zone"], asked, comment, digest=data.get("digest"))
+        changeset = ChangeSet(data["zone"], asked, comment, digest=digest)
+        return schedules.at(changeset, not_before)
+    schedules.refuse(not_before, "/zone", "one that waits for its time names its zone")
     on_failure = data.get("on_failure", OnFailure.KEEP)
-    return ManyZones(asked, comment, on_failure, data.get("digest"))
+    return ManyZones(asked, comment, on_failure, digest)
 
 
 def read_record(asked: Any) -> Submission:
@@ -292,15 +300,17 @@ def read_record(asked: Any) -> Submission:
 
 
 def _create(data: Mapping[str, Any]) -> Submission:
-    _only(data, "name", "type", "value", "ttl", "zone", "comment", "ptr")
+    _only(data, "name", "type", "value", "ttl", "zone", "comment", "ptr", "expires_at")
     fields = {key: value for key, value in data.items() if key != "action"}
+    if ends := fields.get("expires_at"):
+        fields["expires_at"] = clock.iso(ends)
     return CreateRecord(**validated(RecordCreate, fields))
 
 
 def _update(data: Mapping[str, Any]) -> Submission:
     _only(data, "id", "name", "type", "value", "zone", "new", "ptr")
     if not data.get("new"):
-        raise _wrong("/new", "expected at least one of value, ttl, comment")
+        raise _wrong("/new", "expected at least one of value, ttl, comment, expires_at")
     return UpdateRecord(_target(data), data["new"], pointer="/new", ptr=data.get("ptr"))
 
 

@@ -103,6 +103,8 @@ class RRsetViewSet(ChangingView, viewsets.GenericViewSet[RRset]):
                 ttl=wanted.get("ttl"),
                 records=tuple(wanted["records"]),
                 ptr=wanted.get("ptr", wants_ptr(request)),
+                expires_at=wanted.get("expires_at"),
+                expires=wanted.get("expires", {}),
             )
             return ChangeSet(
                 zone=found.name,

@@ -10,10 +10,12 @@ from rest_framework import serializers
 from dns_records.api.schemas import (
     MAX_QUERY,
     ImageBody,
+    MomentField,
     RoundTripSerializer,
     TTLField,
     comment_field,
     digest_field,
+    moment_field,
     name_field,
     ptr_field,
     records_field,
@@ -45,6 +47,9 @@ class ChangeBody(StrictSerializer):
     records = records_field(required=False)
     expected = ExpectedBody(required=False, allow_null=True)
     ptr = ptr_field()
+    expires_at = moment_field(
+        help_text="When the records of this change go by themselves."
+    )
 
 
 class ChangesetBody(StrictSerializer):
@@ -60,6 +65,9 @@ class ChangesetBody(StrictSerializer):
     comment = comment_field()
     digest = digest_field()
     on_failure = serializers.ChoiceField(choices=OnFailure.choices, required=False)
+    not_before = moment_field(
+        help_text="When it is planned and sent; a time that is past means now."
+    )
 
 
 def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
@@ -73,6 +81,7 @@ def drafts(changes: list[Mapping[str, Any]]) -> list[Draft]:
             records=tuple(change.get("records", ())),
             expected=_expected(change),
             ptr=change.get("ptr"),
+            expires_at=change.get("expires_at"),
             pointer=f"/changes/{index}",
         )
         for index, change in enumerate(changes)
@@ -107,6 +116,14 @@ class RRsetBody(RoundTripSerializer):
     records = records_field(allow_empty=False, min_length=1)
     comment = comment_field()
     ptr = ptr_field()
+    expires_at = moment_field(
+        help_text="When all the records go by themselves; without it, none does."
+    )
+    expires = serializers.DictField(
+        child=MomentField(),
+        required=False,
+        help_text="The same of single records, as a GET shows it.",
+    )
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
     type = serializers.CharField(read_only=True)
@@ -125,6 +142,10 @@ class RRsetSchema(serializers.Serializer[object]):
     ttl = serializers.IntegerField()
     records = serializers.ListField(child=serializers.CharField())
     comment = serializers.CharField(allow_null=True)
+    expires = serializers.DictField(
+        child=serializers.DateTimeField(),
+        help_text="When records go by themselves, of those that do.",
+    )
     status = serializers.ChoiceField(choices=["pending", "live"])
     version = serializers.IntegerField()
     updated_at = serializers.DateTimeField()
