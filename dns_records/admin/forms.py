@@ -69,12 +69,16 @@ class ZoneForm(ZoneModelForm):
             "verify_deadline_s",
             "fencing",
             "default_ttl",
+            "min_ttl",
+            "max_ttl",
         )
         labels = {
             "verify_policy": "Live when",
             "verify_k": "k",
             "verify_deadline_s": "Deadline",
             "default_ttl": "Default TTL",
+            "min_ttl": "Lowest TTL",
+            "max_ttl": "Highest TTL",
         }
         help_texts = {
             "verify_policy": "How many of the name servers have to answer with a "
@@ -85,6 +89,9 @@ class ZoneForm(ZoneModelForm):
             "fencing": "The marker lets the update server itself refuse a worker "
             "that lost its lease. Choose none only if the server cannot keep it.",
             "default_ttl": "Seconds, for records that come without a TTL.",
+            "min_ttl": "Seconds; a change to a lower TTL is refused.",
+            "max_ttl": "Seconds; a change to a higher TTL is refused. BIND lowers "
+            "what is above its max-zone-ttl without saying so.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -43,7 +43,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
     list_select_related = ("backend", "lane")
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "backend", "default_ttl")}),
+        (None, {"fields": ("name", "backend", "default_ttl", "min_ttl", "max_ttl")}),
         (
             "Verification",
             {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from dns_records import coalesce, drafts, images, plan, validation
@@ -17,7 +18,7 @@ from dns_records.drafts import Draft
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
-from dns_records.services import wake, wanted, zones
+from dns_records.services import neighbours, wake, wanted, zones
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
 from dnsorch.tokens.access import Access
@@ -197,14 +198,36 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
 
 
 def context(zone: Zone) -> validation.Context:
-    """Return what the rules need to know about a zone."""
-    return validation.Context(zone=zone.name)
+    """Return what the rules need to know to judge again what was accepted.
+
+    What the zone asks of new changes only is left out: it may be younger.
+    """
+    return validation.Context(
+        zone=zone.name,
+        max_records=settings.DNSORCH_MAX_RECORDS_PER_RRSET,
+        max_octets=settings.DNSORCH_MAX_RRSET_OCTETS,
+    )
+
+
+def context_at_the_door(
+    locked: Locked, operations: Sequence[Operation]
+) -> validation.Context:
+    """Return what the rules need to know to judge ``operations`` when they come."""
+    zone = locked.zone
+    return replace(
+        context(zone),
+        min_ttl=0 if zone.min_ttl is None else zone.min_ttl,
+        max_ttl=validation.MAX_TTL if zone.max_ttl is None else zone.max_ttl,
+        driver=zone.backend.driver,
+        neighbours=neighbours.read(locked, operations),
+    )
 
 
 def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
     """Plan ``operations`` against the wanted state of the locked names."""
-    zone = locked.zone
-    return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
+    judged_by = context_at_the_door(locked, operations)
+    default_ttl = locked.zone.default_ttl
+    return plan.build(judged_by, default_ttl, locked.images(), operations)
 
 
 def check_size(left: Mapping[Key, Image | None]) -> None:

@@ -71,6 +71,8 @@ def test_register(api: APIClient, backend: Backend) -> None:
         "verify": verify,
         "fencing": "none",
         "default_ttl": 60,
+        "min_ttl": None,
+        "max_ttl": None,
         "mode": "exclusive",
         "serial": None,
         "counts": {"rrsets": 0, "records": 0, "pending_changes": 0},

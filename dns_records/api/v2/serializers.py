@@ -155,6 +155,8 @@ class ZoneFields(StrictSerializer):
     verify = VerifyBody(required=False)
     fencing = serializers.ChoiceField(choices=Fencing.choices, required=False)
     default_ttl = TTLField(required=False)
+    min_ttl = TTLField(required=False, allow_null=True)
+    max_ttl = TTLField(required=False, allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
 
 
@@ -195,6 +197,8 @@ class ZoneSchema(serializers.Serializer[object]):
     verify = VerifySchema()
     fencing = serializers.ChoiceField(choices=Fencing.choices)
     default_ttl = serializers.IntegerField()
+    min_ttl = serializers.IntegerField(allow_null=True)
+    max_ttl = serializers.IntegerField(allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices)
     serial = serializers.IntegerField(allow_null=True)
     counts = serializers.DictField(child=serializers.IntegerField())
