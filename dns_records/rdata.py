@@ -10,6 +10,7 @@ Two records of one RRset are the same if and only if their ``wire`` is the same.
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -24,7 +25,7 @@ import dns.rdtypes.ANY.CAA
 import dns.rdtypes.txtbase
 import dns.tokenizer
 
-from dns_records import names, record_types
+from dns_records import names, record_types, strictness
 from dns_records.record_types import RecordType
 from dnsorch.exceptions import Invalid, NameNotAbsolute
 
@@ -41,6 +42,10 @@ _ESCAPED = re.compile(r"\\.")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BLANKS = " \t"
+
+
+# What dnspython lets through from the numbers of a LOC.
+NOT_SUCH_NUMBERS = (ArithmeticError, ValueError, struct.error)
 
 
 class InvalidRdata(Invalid):
@@ -89,7 +94,17 @@ class _RelativeName(dns.exception.SyntaxError):
 
 
 class _Tokenizer(dns.tokenizer.Tokenizer):
-    """Reads every name by the rules of :mod:`dns_records.names`."""
+    """Reads every name by the rules of :mod:`dns_records.names`.
+
+    ``tail`` is what the last field was, if it may come in several pieces.
+    """
+
+    tail = ""
+
+    def concatenate_remaining_identifiers(self, allow_empty: bool = False) -> str:
+        """Return the rest of the pieces as one."""
+        self.tail = super().concatenate_remaining_identifiers(allow_empty)
+        return self.tail
 
     def as_name(
         self,
@@ -142,11 +157,22 @@ def _read(rtype_name: str, text: str) -> Rdata:
     except _RelativeName:
         raise
     except dns.exception.DNSException as exc:
-        # A refused name comes out wrapped by dnspython; its sentence says the most.
-        cause = exc.__cause__
-        why = cause.detail if isinstance(cause, names.InvalidName) else ""
-        raise _invalid(rtype, text, why) from exc
-    return _canonical(rtype, value)
+        raise _invalid(rtype, text, _why(rtype, exc)) from exc
+    except NOT_SUCH_NUMBERS as exc:
+        raise _invalid(rtype, text, "") from exc
+    try:
+        return _canonical(rtype, value)
+    except (dns.exception.DNSException, *NOT_SUCH_NUMBERS) as exc:
+        raise _invalid(rtype, text, "") from exc
+
+
+def _why(rtype: RecordType, error: dns.exception.DNSException) -> str:
+    """Return what dnspython's error says beyond what is expected."""
+    # A refused name comes out wrapped by dnspython; its sentence says the most.
+    if isinstance(error.__cause__, names.InvalidName):
+        return error.__cause__.detail
+    # Parameters have rules of their own, which dnspython names.
+    return f"Refused: {error}." if rtype.parameters else ""
 
 
 _read_cached = lru_cache(maxsize=16_384)(_read)
@@ -164,7 +190,7 @@ def _check_text(rtype: RecordType, text: str) -> None:
         raise _invalid(rtype, text, why)
     if _SURROGATE.search(text):
         raise _invalid(rtype, text, "It contains half of a surrogate pair.")
-    if text.startswith("\\#"):
+    if text.startswith("\\#") and not rtype.generic:
         raise _invalid(rtype, text, "The generic form of RFC 3597 is not taken.")
 
 
@@ -180,9 +206,13 @@ def _check_syntax(rtype: RecordType, text: str) -> None:
 def _read_fields(rtype: RecordType, text: str) -> dns.rdata.Rdata:
     """Return what dnspython reads; raise its errors."""
     _check_syntax(rtype, text)
-    return dns.rdata.from_text(
-        dns.rdataclass.IN, _rdtype(rtype), _Tokenizer(text), relativize=False
+    tokenizer = _Tokenizer(text)
+    value = dns.rdata.from_text(
+        dns.rdataclass.IN, _rdtype(rtype), tokenizer, relativize=False
     )
+    if why := strictness.refusal(value, text, rtype.binary, tokenizer.tail):
+        raise _invalid(rtype, text, why)
+    return value
 
 
 def _read_strings(rtype: RecordType, text: str) -> dns.rdata.Rdata:
@@ -209,6 +239,7 @@ def _read_strings(rtype: RecordType, text: str) -> dns.rdata.Rdata:
 
 def _canonical(rtype: RecordType, value: dns.rdata.Rdata) -> Rdata:
     """Return the canonical form, after a round trip through the wire."""
+    value = strictness.rounded(value)
     if changes := _canonical_fields(rtype, value):
         value = value.replace(**changes)
     wire = value.to_digestable()
@@ -222,7 +253,7 @@ def _canonical(rtype: RecordType, value: dns.rdata.Rdata) -> Rdata:
             f"The value {names.quoted(value.to_text())} does not come back the same"
             " from its wire form."
         )
-    return Rdata(rtype.name, again.to_text(), wire)
+    return Rdata(rtype.name, again.to_text().strip(), wire)
 
 
 def _canonical_fields(rtype: RecordType, value: dns.rdata.Rdata) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from dns_records.providers.errors import (
     ProviderError,
     TooLate,
 )
+from dns_records.record_types import RECORD_TYPES
 from dns_records.tcp import Deadline
 
 log = structlog.get_logger(__name__)
@@ -124,6 +125,8 @@ class Provider(ABC):
     """Every option that a Backend may set."""
     supported_types: ClassVar[frozenset[str]]
     """The RR types that can be written."""
+    writes_unknown_types: ClassVar[bool] = False
+    """Whether types without a name can be, as ``TYPEnnn`` (RFC 3597)."""
     max_message_octets: ClassVar[int]
     """The largest message that the service takes."""
     can_probe: ClassVar[bool]
@@ -288,9 +291,16 @@ class Provider(ABC):
         """
         return self._octets(zone, changes)
 
+    @classmethod
+    def writes(cls, rtype: str) -> bool:
+        """Say whether RRs of a type that dnsorch takes can be written."""
+        if rtype in RECORD_TYPES:
+            return rtype in cls.supported_types
+        return cls.writes_unknown_types
+
     def _check_types(self, changes: Sequence[RRsetChange]) -> None:
         for change in changes:
-            if change.type not in self.supported_types:
+            if not self.writes(change.type):
                 raise PermanentRefusal(
                     f"the driver {self.driver!r} does not write {change.type} "
                     f"({change.name})"

@@ -29,6 +29,7 @@ from dns_records.providers.errors import (
     PermanentRefusal,
     Unreachable,
 )
+from dns_records.record_types import RECORD_TYPES
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,8 @@ class MemoryProvider(Provider):
     options: ClassVar[Mapping[str, Option]] = {
         "store": Option(str, "name of the store in this process", "default"),
     }
-    supported_types = frozenset(
-        {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}
-    )
+    supported_types = frozenset(RECORD_TYPES)
+    writes_unknown_types = True
     max_message_octets = 65_535
     can_probe = True
     can_fence = True

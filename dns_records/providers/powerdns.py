@@ -39,6 +39,7 @@ from dns_records.providers.errors import (
     SecretMissing,
     Unreachable,
 )
+from dns_records.record_types import RECORD_TYPES
 from dnsorch.exceptions import SecretUnavailable
 
 # What the API says to a message that it read and will never take.
@@ -79,9 +80,8 @@ class PowerDnsProvider(Provider):
         "timeout_s": Option(float, "seconds for sending, and for the answer", 5.0),
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
     }
-    supported_types = frozenset(
-        {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}
-    )
+    # All that 4.7 reads and writes back unchanged.
+    supported_types = frozenset(RECORD_TYPES) - {"PLACEHOLDER"}
     # PowerDNS takes 2 MB (webserver-max-bodysize) and answers 400 to more.
     max_message_octets = 1_000_000
     can_probe = True

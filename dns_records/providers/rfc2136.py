@@ -43,6 +43,7 @@ from dns_records.providers.errors import (
     Unreachable,
 )
 from dns_records.providers.exchange import Route, exchange
+from dns_records.record_types import RECORD_TYPES
 from dns_records.tcp import Deadline, Endpoint
 from dnsorch import failpoints
 from dnsorch.exceptions import SecretUnavailable
@@ -73,9 +74,8 @@ class Rfc2136Provider(Provider):
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
         "source": Option(str, "our IP address; empty lets the system choose", ""),
     }
-    supported_types = frozenset(
-        {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}
-    )
+    supported_types = frozenset(RECORD_TYPES)
+    writes_unknown_types = True
     max_message_octets = 65_535
     can_probe = True
     can_fence = True

@@ -78,8 +78,10 @@ class Route53Provider(Provider):
         "timeout_s": Option(float, "seconds for the answer", 5.0),
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
     }
+    # AWS's "Supported DNS record types", SOA aside.
     supported_types = frozenset(
-        {"A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SRV", "TXT"}
+        {"A", "AAAA", "CAA", "CNAME", "DS", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SPF"}
+        | {"SRV", "SSHFP", "SVCB", "TLSA", "TXT"}
     )
     # In the characters that Route 53 counts.
     max_message_octets = MAX_CHARACTERS

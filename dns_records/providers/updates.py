@@ -20,6 +20,7 @@ import dns.update
 from dns_records.providers.base import Fence, RRsetChange, marker_name
 from dns_records.providers.errors import PermanentRefusal
 from dns_records.rdata import from_dnspython
+from dns_records.strictness import rounded
 from dnsorch.exceptions import Invalid
 
 MARKER_TTL = 0
@@ -33,6 +34,11 @@ HEADER, QUESTION, RR, POINTER = 12, 4, 10, 2
 SIGNATURE = 255 + RR + 17 + 16 + 64 + 6
 # The marker's prerequisite, delete and add, its text at its longest.
 STEP = 3 * (len("_dnsorch.") + POINTER + RR) + 2 * 256
+# Rdata of one address.
+LEAST = 16
+# Types with lists in their rdata, and the octets that a character may stand for.
+DENSE = frozenset({"APL", "CSYNC", "HTTPS", "SVCB"})
+DENSITY = 6
 # Old NS RRs of an apex, each deleted by itself: room for 64 of 128 octets.
 APEX_NS = 64 * (POINTER + RR + 128)
 
@@ -45,7 +51,7 @@ def rdata(rtype: str, text: str) -> dns.rdata.Rdata:
         PermanentRefusal: it is not rdata of that type.
     """
     try:
-        return dns.rdata.from_text("IN", rtype, text, relativize=False)
+        return rounded(dns.rdata.from_text("IN", rtype, text, relativize=False))
     except (dns.exception.DNSException, ValueError) as error:
         raise PermanentRefusal(f"not rdata of type {rtype}: {error}") from error
 
@@ -136,14 +142,16 @@ def octets(zone: str, changes: Sequence[RRsetChange]) -> int:
 
     A name of the zone takes at most its own labels and a pointer to the zone's name,
     which is in every message at octet 12. Rdata takes no more octets than its text
-    has characters, with two more for a leading number and 16 for an address.
+    has characters, with two more for a leading number and 16 for an address; lists of
+    addresses and of types are denser (``::`` has 16 octets, TYPE65279 up to 34).
     """
     total = HEADER + len(zone) + 1 + QUESTION + SIGNATURE + STEP
     for change in changes:
         fixed = len(change.name) - len(zone) + POINTER + RR
         total += fixed
         for text in change.records:
-            total += fixed + max(len(text) + 2, 16)
+            dense = DENSITY if change.type in DENSE else 1
+            total += fixed + max(dense * len(text) + 2, LEAST)
         if change.type == "NS" and change.name == zone:
             total += APEX_NS
     return total

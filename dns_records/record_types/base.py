@@ -24,10 +24,9 @@ class RecordType:
     that hold the name of a host, any name, or a mailbox written as a name (RFC 1035
     section 8); ``null_target`` allows the root there ("there is none").
 
-    ``strings`` marks rdata made of character strings, as TXT is. ``binary`` says how
-    what follows the first ``binary_after`` fields is written. ``generic`` marks a type
-    without a name, whose rdata is opaque (RFC 3597). ``obsolete`` says what to use
-    instead.
+    ``strings`` marks rdata made of character strings, as TXT is; ``binary`` says how
+    its last field is written. ``generic`` marks a type without a name, whose rdata is
+    opaque (RFC 3597). ``obsolete`` says why it is, and what to use instead.
     """
 
     name: str
@@ -48,8 +47,8 @@ class RecordType:
     mailboxes: tuple[str, ...] = ()
     null_target: bool = False
     strings: bool = False
+    parameters: bool = False  # ends in the key=value pairs of RFC 9460
     binary: Literal["", "hex", "base64"] = ""
-    binary_after: int = 0
     generic: bool = False
     obsolete: str = ""
 

@@ -30,7 +30,6 @@ ROWS = (
         example=f"257 3 15 {_ED25519[:32]} {_ED25519[32:]}",
         below_apex=False,
         binary="base64",
-        binary_after=3,
     ),
     RecordType(
         name="CDS",
@@ -41,7 +40,6 @@ ROWS = (
         example=f"3613 15 2 {_SHA256}",
         below_apex=False,
         binary="hex",
-        binary_after=3,
     ),
     RecordType(
         name="CERT",
@@ -51,7 +49,6 @@ ROWS = (
         expected="a certificate type, a key tag, an algorithm and data in base64",
         example="PKIX 0 0 MIIBIjANBgkq",
         binary="base64",
-        binary_after=3,
     ),
     RecordType(
         name="CSYNC",
@@ -71,7 +68,6 @@ ROWS = (
         example=f"256 3 15 {_ED25519[:32]} {_ED25519[32:]}",
         below_apex=False,
         binary="base64",
-        binary_after=3,
     ),
     RecordType(
         name="DS",
@@ -83,7 +79,6 @@ ROWS = (
         at_apex=False,  # it is the parent's (RFC 4034 section 5)
         at_delegation=True,
         binary="hex",
-        binary_after=3,
     ),
     RecordType(
         name="OPENPGPKEY",
@@ -102,7 +97,6 @@ ROWS = (
         expected="usage, selector and matching type from 0 to 255, and data in hex",
         example=f"3 1 1 {_SHA256}",
         binary="hex",
-        binary_after=3,
     ),
     RecordType(
         name="SSHFP",
@@ -112,7 +106,6 @@ ROWS = (
         expected="an algorithm, a fingerprint type and a fingerprint in hex",
         example=f"4 2 {_SHA256}",
         binary="hex",
-        binary_after=2,
     ),
     RecordType(
         name="TLSA",
@@ -122,7 +115,6 @@ ROWS = (
         expected="usage, selector and matching type from 0 to 255, and data in hex",
         example=f"3 1 1 {_SHA256}",
         binary="hex",
-        binary_after=3,
     ),
     RecordType(
         name="ZONEMD",
@@ -133,6 +125,5 @@ ROWS = (
         example=f"2026112601 1 1 {'5b' * 48}",
         below_apex=False,
         binary="hex",
-        binary_after=3,
     ),
 )

@@ -27,6 +27,7 @@ ROWS = (
         expected=_SVCB_EXPECTED,
         example='1 . alpn="h3,h2" ipv4hint="192.0.2.1"',
         domains=("target",),
+        parameters=True,
     ),
     RecordType(
         name="KX",
@@ -87,6 +88,7 @@ ROWS = (
         expected=_SVCB_EXPECTED,
         example='1 svc.example.test. alpn="dot" port="8853"',
         domains=("target",),
+        parameters=True,
     ),
     RecordType(
         name="TXT",

@@ -53,6 +53,7 @@ def row(name: str) -> RecordType:
         reference="RFC 3597",
         expected=r"\#, the number of octets, and as many octets in hex",
         example=r"\# 4 c0000201",
+        binary="hex",
         generic=True,
     )
 

@@ -18,7 +18,7 @@ from dns_records.drafts import Draft
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
-from dns_records.services import neighbours, wake, wanted, zones
+from dns_records.services import neighbours, wake, wanted, writable_types, zones
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
 from dnsorch.tokens.access import Access
@@ -224,10 +224,15 @@ def context_at_the_door(
 
 
 def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
-    """Plan ``operations`` against the wanted state of the locked names."""
+    """Plan ``operations`` against the wanted state of the locked names.
+
+    Raises:
+        DnsorchError: the zone's backend cannot write them, or they break a rule.
+    """
+    zone = locked.zone
+    writable_types.check(zone, operations)
     judged_by = context_at_the_door(locked, operations)
-    default_ttl = locked.zone.default_ttl
-    return plan.build(judged_by, default_ttl, locked.images(), operations)
+    return plan.build(judged_by, zone.default_ttl, locked.images(), operations)
 
 
 def check_size(left: Mapping[Key, Image | None]) -> None:

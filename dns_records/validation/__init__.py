@@ -12,6 +12,7 @@ from typing import Any
 
 from dns_records import record_types
 from dns_records.rdata import Rdata
+from dns_records.validation import fields  # noqa: F401 (registers its rules)
 from dns_records.validation import (
     keys,
     mail,
