@@ -31,6 +31,7 @@ from dns_records.providers.rfc2136 import Rfc2136Provider
 from dns_records.tests.provider_services import ZONE, RealPowerDns, Service, rr
 from dnsorch.tests.e2e.harness import until
 
+STRICT_TTL = 600
 FIRST = (rr("@", "NS", "ns1.example.test."), rr("ns1", "A", "127.0.0.1"))
 
 
@@ -153,6 +154,47 @@ KINDS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
 }
 
 
+class StrictPrimary(bind.Primary):
+    """BIND that lowers TTLs, and takes few TXT records at a name."""
+
+    def configuration(self) -> Mapping[str, str]:
+        """Return the usual configuration with limits of the zone."""
+        files = super().configuration()
+        policy, ours = "    update-policy {", "grant dnsorch. zonesub ANY;"
+        strict = files["named.conf"].replace(
+            policy, f"    max-zone-ttl {STRICT_TTL};\n{policy}"
+        )
+        few = "grant dnsorch. zonesub TXT(2) A AAAA NS;"
+        return {**files, "named.conf": strict.replace(ours, few)}
+
+
+class SigningPrimary(bind.Primary):
+    """BIND that signs the zone, with one key that it makes itself."""
+
+    def configuration(self) -> Mapping[str, str]:
+        """Return the usual configuration with a policy of keys."""
+        files = super().configuration()
+        policy = "    update-policy {"
+        signing = files["named.conf"].replace(
+            policy, f"    dnssec-policy default;\n{policy}"
+        )
+        return {**files, "named.conf": signing}
+
+
+class SigningBind(Bind):
+    """The same, told apart since nobody may wipe what it has signed."""
+
+    def wipe(self) -> None:
+        """Leave all as it is."""
+
+
+#: Servers that only some tests ask for.
+OTHERS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
+    "bind-strict": (StrictPrimary, Bind),
+    "bind-signing": (SigningPrimary, SigningBind),
+}
+
+
 class Daemons:
     """Daemons that start when they are asked for, and stop together."""
 
@@ -170,7 +212,7 @@ class Daemons:
 
     def server(self, name: str) -> Service:
         """Return a server with a zone as new."""
-        kind, server = KINDS[name]
+        kind, server = {**KINDS, **OTHERS}[name]
         if name not in self._running:
             root = self._root / name
             root.mkdir()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from dns_records.drafts import Draft, read
 from dns_records.models import RRset, Zone
@@ -189,9 +189,7 @@ def test_limits_that_came_later_do_not_fail_what_was_accepted(zone: Zone) -> Non
     assert [fresh(each).status for each in (first, second)] == ["cancelled", "queued"]
 
 
-def test_the_limits_of_an_rrset_are_settings(
-    zone: Zone, settings: SettingsWrapper
-) -> None:
+def test_the_limits_of_an_rrset_are_settings(zone: Zone, settings: Settings) -> None:
     settings.DNSORCH_MAX_RECORDS_PER_RRSET = 1
     both = draft("put", "www", "A", A, "192.0.2.2")
     assert outcome(both) == rejected("too_many_records")

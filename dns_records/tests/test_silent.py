@@ -1,0 +1,180 @@
+"""What BIND leaves out and says NOERROR to: refused at the door, or found afterwards.
+
+The items are those of BIND's ``lib/ns/update.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.services import tsig
+from deploy.services.ports import HOST
+from dns_records.models import Zone
+from dns_records.providers.base import RRsetChange
+from dns_records.services import backends, delivery, verification, zones
+from dns_records.tests.findings import ZONE
+from dns_records.tests.provider_services import rr
+from dns_records.tests.world import draft, fresh, post
+from dnsorch.tests import real
+from dnsorch.tests.e2e.harness import until
+from requests_tracker.models import Request
+
+if TYPE_CHECKING:
+    from dns_records.tests.provider_daemons import Daemons
+
+pytestmark = pytest.mark.django_db
+
+A = "192.0.2.1"
+DS = f"1 13 2 {'aa' * 32}"
+Held = list[tuple[str, str, str]]
+
+# What is there, what is asked for ("-" deletes the RRset), the code of the refusal.
+IGNORED: dict[str, tuple[Held, tuple[str, str, str], str]] = {
+    "a CNAME beside data": (
+        [("www", "A", A)],
+        ("www", "CNAME", "a.test."),
+        "cname_conflict",
+    ),
+    "data beside a CNAME": (
+        [("www", "CNAME", "a.test.")],
+        ("www", "A", A),
+        "cname_conflict",
+    ),
+    "a DNAME beside a CNAME": (
+        [("www", "CNAME", "a.test.")],
+        ("www", "DNAME", "a.test."),
+        "cname_conflict",
+    ),
+    "NS at a wildcard": ([], ("*.w", "NS", "ns.a.test."), "type_at_wildcard"),
+    "DNAME at a wildcard": ([], ("*.w", "DNAME", "a.test."), "type_at_wildcard"),
+    "DS at the apex": ([], ("@", "DS", DS), "ds_at_apex"),
+    "DS without NS": ([], ("sub", "DS", DS), "ds_without_ns"),
+    "the last NS of the apex": (
+        [("@", "NS", "ns1.example.test.")],
+        ("@", "NS", "-"),
+        "apex_ns_required",
+    ),
+}
+# The name server's own, so no client may write it.
+REFUSED_TYPES = {
+    "a second SOA, or one with a lower serial": "SOA",
+    "NSEC3PARAM, which would start a chain": "NSEC3PARAM",
+    "signatures": "RRSIG",
+}
+
+
+def asked(name: str, rtype: str, value: str) -> Request:
+    """Post one change, ``-`` for a deletion."""
+    records = () if value == "-" else (value,)
+    return post(draft("put" if records else "delete", name, rtype, *records))
+
+
+@pytest.mark.parametrize("item", IGNORED)
+def test_it_is_refused_at_the_door(zone: Zone, item: str) -> None:
+    held, change, code = IGNORED[item]
+    for each in held:
+        assert asked(*each).status == "queued"
+    request = asked(*change)
+    assert (request.status, request.error_code) == ("rejected", code)
+
+
+@pytest.mark.parametrize("item", REFUSED_TYPES)
+def test_its_type_is_refused_at_the_door(zone: Zone, item: str) -> None:
+    request = asked("@", REFUSED_TYPES[item], "x")
+    assert (request.status, request.error_code) == ("rejected", "unsupported_type")
+
+
+def test_the_ttl_of_the_other_records_changes_with_a_warning(zone: Zone) -> None:
+    """RFC 2181 section 5.2: BIND changes them, too, and says nothing."""
+    post(draft("put", "www", "A", A, ttl=60))
+    request = post(draft("add", "www", "A", "192.0.2.2", ttl=300))
+    data = request.events.get(step="validated").data
+    assert [each["code"] for each in data["warnings"]] == ["ttl_shared"]
+
+
+def change_of(name: str, rtype: str, value: str) -> RRsetChange:
+    return rr(name, rtype) if value == "-" else rr(name, rtype, value)
+
+
+@pytest.mark.skipif(not real.WANTED, reason="needs BIND")
+@pytest.mark.parametrize("item", IGNORED)
+def test_bind_ignores_it(daemons: Daemons, item: str) -> None:
+    """What is refused at the door would be lost otherwise."""
+    held, change, _ = IGNORED[item]
+    provider = daemons.server("bind").provider
+    for each in held:
+        provider.apply(ZONE, [change_of(*each)])
+    assert provider.apply(ZONE, [change_of(*change)]).rcode == "NOERROR"
+    assert provider.probe(ZONE, [change_of(*change)]) is False
+
+
+# --- what only the server knows ----------------------------------------------------
+
+
+def on_bind(kind: str, daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> Zone:
+    """Return a zone that one of the special servers has."""
+    daemon = daemons.server(kind).daemon  # type: ignore[attr-defined]
+    monkeypatch.setenv("STRICT_KEY", tsig.secret(daemon.root, tsig.OURS))
+    backend = backends.save(
+        name="strict",
+        driver="rfc2136",
+        options={"server": HOST, "port": daemon.port, "key_name": tsig.OURS},
+        secret_reference="env:STRICT_KEY",
+    )
+    servers = [f"{HOST}:{daemon.port}"]
+    return zones.register(
+        name=ZONE, backend=backend, nameservers=servers, verify_deadline_s=1
+    )
+
+
+def decided(zone: Zone, request: Request) -> tuple[str, str]:
+    """Send, and ask until it is decided; return state and error."""
+    delivery.drain(zone.pk)
+
+    def final() -> Request | None:
+        verification.check(zone.pk)
+        found = fresh(request)
+        return found if found.is_final else None
+
+    found = until(final, "it is decided", 10)
+    return found.status, found.error_code
+
+
+@pytest.mark.skipif(not real.WANTED, reason="needs BIND")
+@pytest.mark.parametrize(
+    ("ask", "code"),
+    [
+        # The records are there, with another TTL: name servers tell.
+        (lambda: post(draft("put", "www", "A", A, ttl=3600)), "not_verified"),
+        # The update server itself is asked after each message that it took.
+        (lambda: post(draft("put", "www", "TXT", "a", "b", "c")), "ignored_by_server"),
+    ],
+    ids=["a TTL above max-zone-ttl", "records above the update-policy's maximum"],
+)
+def test_it_is_found_afterwards(
+    daemons: Daemons,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Callable[[], Request],
+    code: str,
+) -> None:
+    zone = on_bind("bind-strict", daemons, monkeypatch)
+    fine = post(draft("put", "www", "A", A, ttl=600), draft("put", "t", "TXT", "a"))
+    assert decided(zone, fine) == ("completed", "")
+    assert decided(zone, ask()) == ("failed", code)
+
+
+@pytest.mark.skipif(not real.WANTED, reason="needs BIND")
+def test_a_key_in_use_is_not_taken_away(
+    daemons: Daemons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BIND keeps the DNSKEYs that it signs with, whatever an UPDATE deletes."""
+    zone = on_bind("bind-signing", daemons, monkeypatch)
+    server = daemons.server("bind-signing")
+    in_use = until(lambda: server.rrset(ZONE, "DNSKEY"), "the zone is signed")
+    request = asked("@", "DNSKEY", f"256 3 13 {'A' * 86}==")
+    assert decided(zone, request) == ("failed", "ignored_by_server")
+    kept = server.rrset(ZONE, "DNSKEY")
+    assert kept and set(in_use[1]) <= set(kept[1])
