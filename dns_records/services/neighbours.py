@@ -78,7 +78,7 @@ def _filled(locked: Locked, new: list[Key]) -> frozenset[str]:
 
     The names of the change set itself are left to the rules. Names are no index from
     their end, so each costs a pass over the RRsets of the zone until one is found:
-    some 30 ms for 100,000 of them.
+    some 50 ms for 100,000 of them on SQLite.
     """
     rows = RRset.objects.filter(zone=OuterRef("pk"), present=True)
     below = []
