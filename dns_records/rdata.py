@@ -85,6 +85,10 @@ class Rdata:
         return tuple(getattr(self.value, field).to_text() for field in fields)
 
 
+# base64 and hex in one piece.
+_STYLE = dns.rdata.RdataStyle(base64_chunk_size=0, hex_chunk_size=0)
+
+
 class _RelativeName(dns.exception.SyntaxError):
     """A name inside rdata does not end in a dot."""
 
@@ -253,7 +257,7 @@ def _canonical(rtype: RecordType, value: dns.rdata.Rdata) -> Rdata:
             f"The value {names.quoted(value.to_text())} does not come back the same"
             " from its wire form."
         )
-    return Rdata(rtype.name, again.to_text().strip(), wire)
+    return Rdata(rtype.name, again.to_styled_text(_STYLE).strip(), wire)
 
 
 def _canonical_fields(rtype: RecordType, value: dns.rdata.Rdata) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from typing import Literal
 
 import dns.rdata
@@ -77,9 +78,15 @@ def _is_hex(text: str) -> bool:
 
 
 def _apl(value: APL) -> str:
-    if all(item.family in _FAMILIES for item in value.items):
-        return ""
-    return "An address family is 1 (IPv4) or 2 (IPv6)."
+    for item in value.items:
+        if item.family not in _FAMILIES:
+            return "An address family is 1 (IPv4) or 2 (IPv6)."
+        network = f"{item.address}/{item.prefix}"
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:  # PowerDNS drops them
+            return f"{network} has bits beyond its length."
+    return ""
 
 
 def _loc(value: LOC) -> str:

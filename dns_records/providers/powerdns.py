@@ -39,6 +39,7 @@ from dns_records.providers.errors import (
     SecretMissing,
     Unreachable,
 )
+from dns_records.providers.powerdns_content import content
 from dns_records.record_types import RECORD_TYPES
 from dnsorch.exceptions import SecretUnavailable
 
@@ -80,8 +81,9 @@ class PowerDnsProvider(Provider):
         "timeout_s": Option(float, "seconds for sending, and for the answer", 5.0),
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
     }
-    # All that 4.7 reads and writes back unchanged.
-    supported_types = frozenset(RECORD_TYPES) - {"PLACEHOLDER"}
+    # It keeps these and serves its own (unless direct-dnskey is set).
+    supported_types = frozenset(RECORD_TYPES) - {"CDNSKEY", "CDS", "DNSKEY"}
+    writes_unknown_types = True
     # PowerDNS takes 2 MB (webserver-max-bodysize) and answers 400 to more.
     max_message_octets = 1_000_000
     can_probe = True
@@ -283,7 +285,10 @@ def _patch(change: RRsetChange) -> dict[str, Any]:
     return rrset | {
         "changetype": "REPLACE",
         "ttl": change.ttl,
-        "records": [{"content": text, "disabled": False} for text in change.records],
+        "records": [
+            {"content": content(change.type, text), "disabled": False}
+            for text in change.records
+        ],
     }
 
 

@@ -49,7 +49,7 @@ ROWS = (
         reason="which DHCP client holds the name",
         reference="RFC 4701",
         expected="an identifier in base64",
-        example="AAIBY2/AuCccgoJbsaxcQc9TUapptP69 lOjxfNuVAA2kjEA=",
+        example="AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=",
         host_owner=True,
         binary="base64",
     ),

@@ -235,6 +235,12 @@ def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
     return plan.build(judged_by, zone.default_ttl, locked.images(), operations)
 
 
+def build_again(locked: Locked, operations: Sequence[Operation]) -> Plan:
+    """Plan what was accepted before, without what the door asks of new changes."""
+    zone = locked.zone
+    return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
+
+
 def check_size(left: Mapping[Key, Image | None]) -> None:
     """Refuse what would not fit into one UPDATE message.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
@@ -26,13 +27,22 @@ import dns.zone
 from deploy.services import bind, powerdns, tsig
 from deploy.services.base import Service as Daemon
 from deploy.services.ports import HOST, Ports
-from dns_records.providers.base import RRsetChange
+from dns_records.providers.base import Provider, RRsetChange
 from dns_records.providers.rfc2136 import Rfc2136Provider
 from dns_records.tests.provider_services import ZONE, RealPowerDns, Service, rr
 from dnsorch.tests.e2e.harness import until
 
-STRICT_TTL = 600
 FIRST = (rr("@", "NS", "ns1.example.test."), rr("ns1", "A", "127.0.0.1"))
+
+
+def connected(daemon: Daemon, key: str, **options: object) -> Rfc2136Provider:
+    """Return a provider that signs with one of the daemon's keys."""
+
+    def read(*, fresh: bool = False) -> str:
+        return tsig.secret(daemon.root, key)
+
+    where = {"server": HOST, "port": daemon.port, "key_name": key}
+    return Rfc2136Provider({**where, **options}, read)
 
 
 class RealServer(Service):
@@ -48,12 +58,7 @@ class RealServer(Service):
 
     def connect(self, key: str, **options: object) -> Rfc2136Provider:
         """Return a provider that signs with one of the daemon's keys."""
-
-        def read(*, fresh: bool = False) -> str:
-            return tsig.secret(self.daemon.root, key)
-
-        where = {"server": HOST, "port": self.daemon.port, "key_name": key}
-        return Rfc2136Provider({**where, **options}, read)
+        return connected(self.daemon, key, **options)
 
     def wipe(self) -> None:
         """Leave only what the zone began with, whatever the types of the rest."""
@@ -138,60 +143,32 @@ class PowerDnsUpdate(RealServer):
     cannot = {"ignore": "it never ignores a part of an UPDATE"}
 
 
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections."""
+    try:
+        socket.create_connection((HOST, port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 def powerdns_api(daemon: Daemon) -> Service:
     """Return PowerDNS by its API, with a zone as new."""
+    # It answers DNS a little earlier.
+    until(lambda: listens(daemon.ports["powerdns-api"]) or None, "the API listens")
     url = f"http://{HOST}:{daemon.ports['powerdns-api']}"
     service = RealPowerDns(url, daemon.secret("powerdns-api").read_text().strip())
     service.create()
     return service
 
 
+Kind = tuple[type[Daemon], Callable[[Daemon], Service]]
+
 #: The daemon, and how it is tested, by the id of the tests.
-KINDS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
+KINDS: Mapping[str, Kind] = {
     "bind": (bind.Primary, Bind),
     "powerdns-update": (powerdns.PowerDNS, PowerDnsUpdate),
     "powerdns-api": (powerdns.PowerDNS, powerdns_api),
-}
-
-
-class StrictPrimary(bind.Primary):
-    """BIND that lowers TTLs, and takes few TXT records at a name."""
-
-    def configuration(self) -> Mapping[str, str]:
-        """Return the usual configuration with limits of the zone."""
-        files = super().configuration()
-        policy, ours = "    update-policy {", "grant dnsorch. zonesub ANY;"
-        strict = files["named.conf"].replace(
-            policy, f"    max-zone-ttl {STRICT_TTL};\n{policy}"
-        )
-        few = "grant dnsorch. zonesub TXT(2) A AAAA NS;"
-        return {**files, "named.conf": strict.replace(ours, few)}
-
-
-class SigningPrimary(bind.Primary):
-    """BIND that signs the zone, with one key that it makes itself."""
-
-    def configuration(self) -> Mapping[str, str]:
-        """Return the usual configuration with a policy of keys."""
-        files = super().configuration()
-        policy = "    update-policy {"
-        signing = files["named.conf"].replace(
-            policy, f"    dnssec-policy default;\n{policy}"
-        )
-        return {**files, "named.conf": signing}
-
-
-class SigningBind(Bind):
-    """The same, told apart since nobody may wipe what it has signed."""
-
-    def wipe(self) -> None:
-        """Leave all as it is."""
-
-
-#: Servers that only some tests ask for.
-OTHERS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
-    "bind-strict": (StrictPrimary, Bind),
-    "bind-signing": (SigningPrimary, SigningBind),
 }
 
 
@@ -210,9 +187,17 @@ class Daemons:
         for daemon in self._running.values():
             daemon.down()
 
-    def server(self, name: str) -> Service:
-        """Return a server with a zone as new."""
-        kind, server = {**KINDS, **OTHERS}[name]
+    def transfers(self, name: str) -> Provider:
+        """Return what reads the zone of a running server as it is served."""
+        daemon = self._running[name]
+        if isinstance(daemon, bind.Primary):
+            return connected(daemon, tsig.OURS)
+        # PowerDNS looks at the address.
+        return Rfc2136Provider({"server": HOST, "port": daemon.port}, None)
+
+    def server(self, name: str, of: Kind | None = None) -> Service:
+        """Return a server with a zone as new; ``of`` is a kind of a test's own."""
+        kind, server = of or KINDS[name]
         if name not in self._running:
             root = self._root / name
             root.mkdir()

@@ -11,10 +11,27 @@ from pytest_django.fixtures import Settings
 
 from dns_records.drafts import Draft, read
 from dns_records.models import RRset, Zone
-from dns_records.services import changes, neighbours, wanted, withdrawal
+from dns_records.services import (
+    changes,
+    delivery,
+    neighbours,
+    reconcile,
+    wanted,
+    withdrawal,
+)
 from dns_records.services.changes import ChangeSet
+from dns_records.services.reconcile import Order
 from dns_records.tests.findings import ZONE
-from dns_records.tests.world import ANYONE, draft, fresh, make_zone, post, submit
+from dns_records.tests.world import (
+    ANYONE,
+    draft,
+    fresh,
+    make_zone,
+    post,
+    put_into_dns,
+    states,
+    submit,
+)
 from dns_records.validation import Neighbours
 from requests_tracker.tests.factories import origin
 
@@ -204,3 +221,14 @@ def test_powerdns_serves_no_other_characters(zone: Zone) -> None:
     zone.backend.save()
     assert outcome(odd) == rejected("name_not_served")
     assert outcome(draft("delete", "a+b", "TXT")) == accepted()
+
+
+def test_what_is_put_back_is_not_judged_by_its_neighbours_again(zone: Zone) -> None:
+    post(draft("put", "@", "MX", "10 mail.example.test."))
+    post(draft("put", "mail", "CNAME", "a.test."))
+    Zone.objects.update(min_ttl=3600)
+    delivery.drain(zone.pk)
+    put_into_dns(zone, ZONE, "MX")
+    reconcile.ask_for(zone, Order("asked for", "team-web", "rest"))
+    reconcile.run_due(zone.pk)
+    assert states() == ["verifying", "verifying", "queued"]

@@ -5,18 +5,20 @@ The items are those of BIND's ``lib/ns/update.c``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.services import tsig
+from deploy.services import bind, tsig
 from deploy.services.ports import HOST
 from dns_records.models import Zone
 from dns_records.providers.base import RRsetChange
 from dns_records.services import backends, delivery, verification, zones
 from dns_records.tests.findings import ZONE
+from dns_records.tests.provider_daemons import Bind, RealServer
 from dns_records.tests.provider_services import rr
+from dns_records.tests.signing_daemon import SigningBind, SigningPrimary
 from dns_records.tests.world import draft, fresh, post
 from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import until
@@ -119,9 +121,21 @@ def test_bind_ignores_it(daemons: Daemons, item: str) -> None:
 # --- what only the server knows ----------------------------------------------------
 
 
-def on_bind(kind: str, daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> Zone:
-    """Return a zone that one of the special servers has."""
-    daemon = daemons.server(kind).daemon  # type: ignore[attr-defined]
+class StrictPrimary(bind.Primary):
+    """BIND that lowers TTLs, and takes few TXT records at a name."""
+
+    def configuration(self) -> Mapping[str, str]:
+        """Return the usual configuration with limits of the zone."""
+        files = super().configuration()
+        policy, ours = "    update-policy {", "grant dnsorch. zonesub ANY;"
+        strict = files["named.conf"].replace(policy, f"    max-zone-ttl 600;\n{policy}")
+        few = "grant dnsorch. zonesub TXT(2) A AAAA NS;"
+        return {**files, "named.conf": strict.replace(ours, few)}
+
+
+def on_bind(service: RealServer, monkeypatch: pytest.MonkeyPatch) -> Zone:
+    """Return the zone of a server."""
+    daemon = service.daemon
     monkeypatch.setenv("STRICT_KEY", tsig.secret(daemon.root, tsig.OURS))
     backend = backends.save(
         name="strict",
@@ -165,7 +179,9 @@ def test_it_is_found_afterwards(
     ask: Callable[[], Request],
     code: str,
 ) -> None:
-    zone = on_bind("bind-strict", daemons, monkeypatch)
+    service = daemons.server("bind-strict", (StrictPrimary, Bind))
+    assert isinstance(service, Bind)
+    zone = on_bind(service, monkeypatch)
     fine = post(draft("put", "www", "A", A, ttl=600), draft("put", "t", "TXT", "a"))
     assert decided(zone, fine) == ("completed", "")
     assert decided(zone, ask()) == ("failed", code)
@@ -179,13 +195,14 @@ def test_a_key_in_use_is_not_taken_away(
 
     That is no success: it is tried again until the request's deadline.
     """
-    zone = on_bind("bind-signing", daemons, monkeypatch)
-    server = daemons.server("bind-signing")
-    in_use = until(lambda: server.rrset(ZONE, "DNSKEY"), "the zone is signed")
+    server = daemons.server("bind-signing", (SigningPrimary, SigningBind))
+    assert isinstance(server, SigningBind)
+    zone = on_bind(server, monkeypatch)
     request = asked("@", "DNSKEY", KEY)
     delivery.drain(zone.pk)
     delayed = fresh(request)
     assert not delayed.is_final
     last = delayed.events.order_by("sequence").last()
     assert last and "SERVFAIL" in last.message
-    assert server.rrset(ZONE, "DNSKEY") == in_use
+    kept = server.rrset(ZONE, "DNSKEY")
+    assert kept and kept[1] == server.own_keys

@@ -9,6 +9,7 @@ import dns.name
 from dns.rdtypes.ANY.CSYNC import CSYNC
 from dns.rdtypes.dnskeybase import DNSKEYBase
 from dns.rdtypes.IN.NAPTR import NAPTR
+from dns.rdtypes.svcbbase import SVCBBase
 
 from dns_records import names
 from dns_records.validation.base import Context, Problem, error, warning
@@ -72,6 +73,23 @@ def csync_flags(context: Context, record: Record) -> Iterator[Problem]:
         yield error(
             "csync_flags", f"The flags {csync.flags} set bits that are reserved."
         )
+
+
+@FAMILY.rule("service-target", "RFC 9460 section 2.5.2")
+def service_target(context: Context, record: Record) -> Iterator[Problem]:
+    """SVCB and HTTPS in ServiceMode point to a host (RFC 9460 section 2.5.2).
+
+    An error, since BIND refuses others by default (``check-names``).
+    """
+    svcb = record.rdata.value
+    if isinstance(svcb, SVCBBase) and svcb.priority:
+        target = svcb.target.to_text()
+        if target != "." and not names.is_host(target):
+            yield error(
+                "target_not_host",
+                f"The target '{target}' of a service is not a host name: letters,"
+                " digits and inner hyphens between dots.",
+            )
 
 
 @FAMILY.rule("naptr-regexp", "RFC 3402 section 3.2")
