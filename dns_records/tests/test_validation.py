@@ -308,7 +308,6 @@ def test_validators_are_listed_for_the_documentation() -> None:
         ("record", "mailbox-owner"),
         ("record", "naptr-flags"),
         ("record", "svcb-loop"),
-        ("record", "svcb-target"),
         ("record", "caa-value"),
         ("record", "key-flags"),
         ("record", "delete-form"),

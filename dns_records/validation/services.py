@@ -9,7 +9,6 @@ from dns.rdtypes.ANY.CAA import CAA
 from dns.rdtypes.IN.NAPTR import NAPTR
 from dns.rdtypes.svcbbase import SVCBBase
 
-from dns_records import names
 from dns_records.validation.base import Context, Family, Problem, error, warning
 from dns_records.validation.records import Record
 from dns_records.validation.rrsets import RRset
@@ -91,19 +90,6 @@ def svcb_loop(context: Context, record: Record) -> Iterator[Problem]:
         if record.name in record.rdata.names:
             yield error(
                 "target_is_owner", f"{record.name} would be an alias for itself."
-            )
-
-
-@FAMILY.rule("svcb-target", "RFC 9460 section 2.5")
-def svcb_target(context: Context, record: Record) -> Iterator[Problem]:
-    """The target of SVCB and HTTPS has addresses, so it is a host name (RFC 9460)."""
-    value = record.rdata.value
-    if not isinstance(value, SVCBBase) or value.priority == 0:
-        return
-    for target in record.rdata.names:
-        if target != "." and not names.is_host(target):
-            yield warning(
-                "target_not_host", f"The target '{target}' is not a host name."
             )
 
 
