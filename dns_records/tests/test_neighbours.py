@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
+from rest_framework.test import APIClient
 
 from dns_records.drafts import Draft, read
 from dns_records.models import RRset, Zone
@@ -232,3 +233,18 @@ def test_what_is_put_back_is_not_judged_by_its_neighbours_again(zone: Zone) -> N
     reconcile.ask_for(zone, Order("asked for", "team-web", "rest"))
     reconcile.run_due(zone.pk)
     assert states() == ["verifying", "verifying", "queued"]
+
+
+def test_warnings_ride_on_the_answers(api: APIClient) -> None:
+    mx = {"name": "@", "type": "MX", "zone": ZONE, "value": "10 mail.example.test."}
+    answer = api.post("/api/v1/dns-records/", mx).json()
+    assert [each["code"] for each in answer["warnings"]] == ["target_without_address"]
+    change = {"action": "replace", "name": "@", "type": "MX", "records": [mx["value"]]}
+    body = {"zone": ZONE, "changes": [change]}
+    planned = api.post("/api/v2/changesets/?dry_run=true", body).json()
+    assert [(each["code"], each["pointer"]) for each in planned["warnings"]] == [
+        ("target_without_address", "/changes/0")
+    ]
+    request = api.post("/api/v2/changesets/", body).json()
+    (judged,) = (each for each in request["events"] if each["step"] == "validated")
+    assert judged["data"]["warnings"] == planned["warnings"]
