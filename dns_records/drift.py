@@ -11,10 +11,10 @@ from dns_records.names import RESERVED_LABEL
 
 Kind = Literal["missing", "different", "extra"]
 
-# Made by a server that signs (RFC 4034 and 5155; the last is BIND's own); DS and CDS
-# are not among them: those people write.
-DNSSEC = frozenset({"DNSKEY", "RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "TYPE65534"})
-PUBLISHED_BY_SIGNERS = frozenset({"CDS", "CDNSKEY"})
+# Made by a server that signs (RFC 4034 and 5155; the last is BIND's own).
+DNSSEC = frozenset({"RRSIG", "NSEC", "NSEC3", "NSEC3PARAM", "TYPE65534"})
+# Published by signers, and by people (RFC 8901, RFC 7344): who did tells the rest.
+PUBLISHED_BY_SIGNERS = frozenset({"CDNSKEY", "CDS", "DNSKEY"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Served:
 
 def is_compared(zone: str, key: Key) -> bool:
     """Say whether an RRset is compared: the marker and what a server makes are not."""
-    if key.type == "SOA" or key.type in DNSSEC or key.type in PUBLISHED_BY_SIGNERS:
+    if key.type == "SOA" or key.type in DNSSEC:
         return False
     if key.name == zone and key.type == "NS":
         return False
@@ -91,7 +91,8 @@ def compare(
 ) -> list[Difference]:
     """Return how ``served`` differs from ``applied``, sorted by name and type.
 
-    ``own`` are RRsets that dnsorch wrote at some time and has deleted since.
+    ``own`` are RRsets that dnsorch wrote at some time and has deleted since. What
+    signers publish is left out unless dnsorch once wrote it.
     """
     deleted = set(own)
     found = []
@@ -103,6 +104,8 @@ def compare(
         if there is None:
             kind = "missing"
         elif wanted is None and key not in deleted:
+            if key.type in PUBLISHED_BY_SIGNERS:
+                continue
             kind = "extra"
         found.append(Difference(key, kind, wanted, there))
     return found

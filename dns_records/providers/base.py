@@ -24,7 +24,6 @@ from dns_records.providers.errors import (
     ProviderError,
     TooLate,
 )
-from dns_records.record_types import RECORD_TYPES
 from dns_records.tcp import Deadline
 
 log = structlog.get_logger(__name__)
@@ -294,9 +293,9 @@ class Provider(ABC):
     @classmethod
     def writes(cls, rtype: str) -> bool:
         """Say whether RRs of a type that dnsorch takes can be written."""
-        if rtype in RECORD_TYPES:
-            return rtype in cls.supported_types
-        return cls.writes_unknown_types
+        if rtype in cls.supported_types:
+            return True
+        return cls.writes_unknown_types and rtype.startswith("TYPE")
 
     def _check_types(self, changes: Sequence[RRsetChange]) -> None:
         for change in changes:

@@ -125,6 +125,7 @@ def test_another_ttl_is_a_difference(zone: Zone) -> None:
         ("www.example.test.", "RRSIG", "whatever a signer says"),
         ("www.example.test.", "NSEC", "z.example.test. A"),
         ("example.test.", "DNSKEY", "256 3 13 AAAA"),
+        ("example.test.", "CDS", "0 0 0 00"),
         ("example.test.", "TYPE65534", "\\# 0"),
     ],
 )

@@ -12,15 +12,12 @@ from dns_records.providers.base import Provider, RRsetChange
 from dns_records.providers.errors import ProviderError
 from dns_records.tests import vectors
 from dns_records.tests.provider_daemons import KINDS, Daemons
-from dns_records.tests.provider_services import ZONE, Service, rr
+from dns_records.tests.provider_services import ZONE, Service, on_the_wire, rr
 from dns_records.tests.signing_daemon import OF_KEYS, SigningBind, SigningPrimary
 from dnsorch.tests import real
 
-# One server for all of them; the fault suite has its own.
-pytestmark = [
-    pytest.mark.embedded,
-    pytest.mark.skipif(not real.WANTED, reason="needs the real services"),
-]
+pytestmark = pytest.mark.embedded
+needs_servers = pytest.mark.skipif(not real.WANTED, reason="needs the real services")
 
 #: What a server does not take of what dnsorch takes, with its own words.
 REFUSALS: dict[str, dict[tuple[str, str], str]] = {
@@ -91,6 +88,17 @@ def served(provider: Provider) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+def test_the_development_name_server_serves_all_of_them() -> None:
+    with on_the_wire() as service:
+        wanted: dict[tuple[str, str], set[str]] = {}
+        for rtype in vectors.TYPES:
+            for message in messages(rtype, vectors.canonical(rtype)):
+                assert write(service, message, wanted) == {}
+        found = served(service.provider)
+    assert {key: found.get(key) for key in wanted} == wanted
+
+
+@needs_servers
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_value_comes_back_the_same(daemons: Daemons, kind: str) -> None:
     service = daemons.server(kind)
@@ -121,6 +129,7 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SigningBind]:
         daemon.down()
 
 
+@needs_servers
 @pytest.mark.parametrize("rtype", OF_KEYS)
 def test_bind_serves_keys_where_it_signs(signing: SigningBind, rtype: str) -> None:
     for changes in signing.messages(rtype, vectors.canonical(rtype)):

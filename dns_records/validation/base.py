@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from inspect import getdoc
+from inspect import getclosurevars, getdoc
 from typing import Any, Generic, Literal, TypeVar
 
 from dns_records.validation.neighbours import Neighbours
@@ -85,6 +85,11 @@ class Validator(Generic[S]):
     reference: str
     sentence: str
     check: Check[S]
+
+    @property
+    def levels(self) -> list[str]:
+        """What it says, read from its code: ``error``, ``warning`` or both."""
+        return sorted({"error", "warning"} & set(getclosurevars(self.check).globals))
 
 
 class Family(Generic[S]):

@@ -76,9 +76,9 @@ def csync_flags(context: Context, record: Record) -> Iterator[Problem]:
         )
 
 
-@FAMILY.rule("service-target", "RFC 9460 section 2.5.2")
+@FAMILY.rule("service-target", "RFC 9460 section 2.4.3")
 def service_target(context: Context, record: Record) -> Iterator[Problem]:
-    """SVCB and HTTPS in ServiceMode point to a host (RFC 9460 section 2.5.2).
+    """SVCB and HTTPS in ServiceMode point to a host (RFC 9460 section 2.4.3).
 
     An error, since BIND refuses others by default (``check-names``).
     """

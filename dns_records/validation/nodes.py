@@ -77,7 +77,7 @@ def apex_ns(context: Context, node: Node) -> Iterator[Problem]:
 
 @FAMILY.rule("wildcard-types", "RFC 4592 section 4.2")
 def wildcard_types(context: Context, node: Node) -> Iterator[Problem]:
-    """A wildcard owns no NS records (RFC 4592 section 4.2).
+    """A wildcard owns no NS and no DNAME records (RFC 4592 section 4.2).
 
     An error, since BIND ignores such an update without saying so.
     """

@@ -71,7 +71,7 @@ def a_label(context: Context, record: Record) -> Iterator[Problem]:
 
 @FAMILY.rule("host-target", "RFC 1123 section 2.1")
 def host_target(context: Context, record: Record) -> Iterator[Problem]:
-    """The targets of NS, MX and SRV are host names (RFC 952, RFC 1123, RFC 2181)."""
+    """NS, MX, SRV, KX and AFSDB point to host names (RFC 952, RFC 1123, RFC 2181)."""
     for field in record.type.hosts:
         target = getattr(record.rdata.value, field).to_text()
         if target == "." and record.type.null_target:

@@ -85,7 +85,7 @@ def rrset_size(context: Context, rrset: RRset) -> Iterator[Problem]:
 
 @FAMILY.rule("singleton", "RFC 2181 section 10.1")
 def singleton(context: Context, rrset: RRset) -> Iterator[Problem]:
-    """A type that allows one record has one: CNAME (RFC 2181 section 10.1)."""
+    """A type that allows one record has one: CNAME, DNAME (RFC 2181 section 10.1)."""
     if rrset.type.singleton and len(rrset.rdatas) > 1:
         yield error(
             "singleton_rrset",
