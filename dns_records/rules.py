@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from dns_records import rdata, validation
 from dns_records.images import Image, Key, Notice
@@ -28,10 +29,12 @@ def judge(
         Invalid: at least one rule is broken whatever else is wanted; its code is the
             rule's if all that is broken is of one kind.
     """
+    before, after = _types(current, images)
+    context = replace(context, neighbours=context.neighbours.overlaid(after))
     return _judged(
         [
-            *_of_rrsets(context, images, pointers),
-            *_of_names(context, current, images, pointers),
+            *_of_rrsets(context, current, images, pointers),
+            *_of_names(context, before, after, images, pointers),
         ]
     )
 
@@ -46,7 +49,7 @@ def judge_rrsets(
     Raises:
         Invalid: at least one rule is broken, as :func:`judge` says.
     """
-    return _judged(list(_of_rrsets(context, images, pointers)))
+    return _judged(list(_of_rrsets(context, {}, images, pointers)))
 
 
 def _judged(findings: Sequence[Placed]) -> list[Notice]:
@@ -56,8 +59,27 @@ def _judged(findings: Sequence[Placed]) -> list[Notice]:
     return [Notice(each.code, each.detail, where) for where, each in findings]
 
 
+def _types(
+    current: Mapping[Key, Image | None], images: Mapping[Key, Image | None]
+) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+    """Return the types of each name that changes, before and after it."""
+    touched = {key.name for key in images}
+    before: dict[str, set[str]] = {name: set() for name in touched}
+    for key, image in current.items():
+        if image and key.name in touched:
+            before[key.name].add(key.type)
+    after = {name: set(types) for name, types in before.items()}
+    for key, image in images.items():
+        (after[key.name].add if image else after[key.name].discard)(key.type)
+    return (
+        {name: frozenset(types) for name, types in before.items()},
+        {name: frozenset(types) for name, types in after.items()},
+    )
+
+
 def _of_rrsets(
     context: validation.Context,
+    current: Mapping[Key, Image | None],
     images: Mapping[Key, Image | None],
     pointers: Mapping[Key, str],
 ) -> Iterator[Placed]:
@@ -67,7 +89,14 @@ def _of_rrsets(
         parsed = [
             rdata.parse(key.type, text, zone=context.zone) for text in image.records
         ]
-        found = validation.check_rrset(context, *key, image.ttl, parsed)
+        found_before = current.get(key)
+        found = validation.check_rrset(
+            context,
+            *key,
+            image.ttl,
+            parsed,
+            ttl_before=found_before.ttl if found_before else None,
+        )
         for each in parsed:
             found += validation.check_record(context, *key, each)
         yield from ((pointers[key], finding) for finding in found)
@@ -75,18 +104,14 @@ def _of_rrsets(
 
 def _of_names(
     context: validation.Context,
-    current: Mapping[Key, Image | None],
+    before: Mapping[str, frozenset[str]],
+    after: Mapping[str, frozenset[str]],
     images: Mapping[Key, Image | None],
     pointers: Mapping[Key, str],
 ) -> Iterator[Placed]:
     places = {key.name: pointers[key] for key in reversed(list(images))}
     for name, pointer in sorted(places.items()):
-        before = {
-            key.type for key, image in current.items() if key.name == name and image
-        }
-        own = {key.type: image for key, image in images.items() if key.name == name}
-        after = (before - set(own)) | {rtype for rtype, image in own.items() if image}
-        found = validation.check_node(context, name, sorted(after), sorted(before))
+        found = validation.check_node(context, name, after[name], before[name])
         yield from ((pointer, finding) for finding in found)
 
 

@@ -70,6 +70,8 @@ class ZoneForm(ZoneModelForm):
             "fencing",
             "default_ttl",
             "ptr_policy",
+            "min_ttl",
+            "max_ttl",
         )
         labels = {
             "verify_policy": "Live when",
@@ -77,6 +79,8 @@ class ZoneForm(ZoneModelForm):
             "verify_deadline_s": "Deadline",
             "default_ttl": "Default TTL",
             "ptr_policy": "PTR records",
+            "min_ttl": "Lowest TTL",
+            "max_ttl": "Highest TTL",
         }
         help_texts = {
             "verify_policy": "How many of the name servers have to answer with a "
@@ -89,6 +93,9 @@ class ZoneForm(ZoneModelForm):
             "default_ttl": "Seconds, for records that come without a TTL.",
             "ptr_policy": "On: A and AAAA records carry their PTR records in the "
             "registered reverse zones, in the same request.",
+            "min_ttl": "Seconds; a change to a lower TTL is refused.",
+            "max_ttl": "Seconds; a change to a higher TTL is refused. BIND lowers "
+            "what is above its max-zone-ttl without saying so.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -43,7 +43,8 @@ class ZoneAdmin(ServiceAdmin[Zone]):
     list_select_related = ("backend", "lane")
     search_fields = ("name",)
     fieldsets = (
-        (None, {"fields": ("name", "backend", "default_ttl", "ptr_policy")}),
+        (None, {"fields": ("name", "backend", "ptr_policy")}),
+        ("TTL", {"fields": ("default_ttl", "min_ttl", "max_ttl")}),
         (
             "Verification",
             {

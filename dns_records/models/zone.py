@@ -43,6 +43,7 @@ class Zone(models.Model):
     """A zone on a backend: who serves it, and when a change counts as live.
 
     ``nameservers`` are addresses as ``host:port``, the update server first.
+    TTLs are in seconds; a minimum or maximum of None is RFC 2181's.
     """
 
     name = models.CharField(max_length=1024, unique=True)
@@ -65,6 +66,12 @@ class Zone(models.Model):
     )
     default_ttl = models.PositiveIntegerField(
         default=300, validators=[MaxValueValidator(MAX_TTL)]
+    )
+    min_ttl = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MaxValueValidator(MAX_TTL)]
+    )
+    max_ttl = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MaxValueValidator(MAX_TTL)]
     )
     serial = models.BigIntegerField(null=True, blank=True)
     event_seq = models.BigIntegerField(default=0)

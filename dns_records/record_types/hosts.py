@@ -50,6 +50,7 @@ ROWS = (
         reference="RFC 4701",
         expected="an identifier in base64",
         example="AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=",
+        host_owner=True,
         binary="base64",
     ),
     RecordType(

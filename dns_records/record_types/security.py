@@ -105,6 +105,7 @@ ROWS = (
         reference="RFC 4255 section 3.1",
         expected="an algorithm, a fingerprint type and a fingerprint in hex",
         example=f"4 2 {_SHA256}",
+        host_owner=True,
         binary="hex",
     ),
     RecordType(

@@ -61,6 +61,8 @@ def body(zone: Any) -> dict[str, Any]:
         },
         "fencing": zone.fencing,
         "default_ttl": zone.default_ttl,
+        "min_ttl": zone.min_ttl,
+        "max_ttl": zone.max_ttl,
         "mode": zone.mode,
         "ptr_policy": zone.ptr_policy,
         "serial": zone.serial,

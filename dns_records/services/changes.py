@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+from django.conf import settings
 from django.db import transaction
 
 from dns_records import coalesce, drafts, images, lifetimes, plan, validation
@@ -16,7 +17,7 @@ from dns_records.drafts import Draft
 from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Expectation, Operation, Plan
-from dns_records.services import wake, wanted, writable_types, zones
+from dns_records.services import neighbours, wake, wanted, writable_types, zones
 from dns_records.services.arguments import dump_arguments, dump_life
 from dns_records.services.wanted import Locked
 from dnsorch import clock
@@ -264,8 +265,29 @@ def validated(zone: Zone, count: int, warnings: Sequence[Notice]) -> Entry:
 
 
 def context(zone: Zone) -> validation.Context:
-    """Return what the rules need to know about a zone."""
-    return validation.Context(zone=zone.name)
+    """Return what the rules need to know to judge again what was accepted.
+
+    What the zone asks of new changes only is left out: it may be younger.
+    """
+    return validation.Context(
+        zone=zone.name,
+        max_records=settings.DNSORCH_MAX_RECORDS_PER_RRSET,
+        max_octets=settings.DNSORCH_MAX_RRSET_OCTETS,
+    )
+
+
+def context_at_the_door(
+    locked: Locked, operations: Sequence[Operation]
+) -> validation.Context:
+    """Return what the rules need to know to judge ``operations`` when they come."""
+    zone = locked.zone
+    return replace(
+        context(zone),
+        min_ttl=0 if zone.min_ttl is None else zone.min_ttl,
+        max_ttl=validation.MAX_TTL if zone.max_ttl is None else zone.max_ttl,
+        driver=zone.backend.driver,
+        neighbours=neighbours.read(locked, operations),
+    )
 
 
 def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
@@ -278,9 +300,16 @@ def build(locked: Locked, operations: Sequence[Operation]) -> Plan:
     zone, now = locked.zone, clock.now()
     writable_types.check(zone, operations)
     lifetimes.check(operations, now)
-    built = plan.build(context(zone), zone.default_ttl, locked.images(), operations)
+    judged_by = context_at_the_door(locked, operations)
+    built = plan.build(judged_by, zone.default_ttl, locked.images(), operations)
     notices = lifetimes.notices(operations, built.images, now)
     return replace(built, warnings=(*built.warnings, *notices))
+
+
+def build_again(locked: Locked, operations: Sequence[Operation]) -> Plan:
+    """Plan what was accepted before, without what the door asks of new changes."""
+    zone = locked.zone
+    return plan.build(context(zone), zone.default_ttl, locked.images(), operations)
 
 
 def check_size(left: Mapping[Key, Image | None]) -> None:

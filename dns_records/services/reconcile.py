@@ -182,7 +182,7 @@ class Restore:
         if not operations:
             raise NothingToRestore
         changes.describe(request, operations)
-        return Prepared(locked, changes.build(locked, operations), note=self.why)
+        return Prepared(locked, changes.build_again(locked, operations), note=self.why)
 
 
 def _operation(key: Key, image: Image | None) -> Operation:

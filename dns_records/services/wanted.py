@@ -14,7 +14,10 @@ from dns_records import rdata
 from dns_records.images import Image, Key
 from dns_records.lifetimes import Life, Lives
 from dns_records.models import OwnerName, Record, RRset, Zone
+from dns_records.validation.neighbours import parents
 from dnsorch import clock
+
+MAX_ABOVE = 5000
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,10 @@ class Hint:
 
 @dataclass
 class Locked:
-    """The owner names a transaction has locked, with all their RRsets."""
+    """The owner names a transaction has locked, with all their RRsets.
+
+    ``above`` has the types at the names above them, which are not locked.
+    """
 
     zone: Zone
     owners: dict[str, OwnerName]
@@ -35,6 +41,7 @@ class Locked:
     records: dict[Key, list[Record]]
     hints: dict[tuple[Key, str], Hint] = field(default_factory=dict)
     lives: Lives = field(default_factory=dict)
+    above: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def images(self) -> dict[Key, Image | None]:
         """Return the wanted image of every RRset of the locked names."""
@@ -64,13 +71,29 @@ def lock(zone: Zone, names: Collection[str]) -> Locked:
         .order_by("name")
     )
     owners = {owner.name: owner for owner in locked}
-    rows = RRset.objects.filter(zone=zone, name__in=ordered)
-    rrsets = {Key(row.name, row.type): row for row in rows}
+    above = _above(zone, owners)
+    rrsets: dict[Key, RRset] = {}
+    types: dict[str, set[str]] = {name: set() for name in above}
+    for row in RRset.objects.filter(zone=zone, name__in=[*ordered, *above]):
+        if row.name in owners:
+            rrsets[Key(row.name, row.type)] = row
+        elif row.present:
+            types[row.name].add(row.type)
     records: dict[Key, list[Record]] = {key: [] for key in rrsets}
     keys = {row.pk: key for key, row in rrsets.items()}
     for record in Record.objects.filter(rrset__in=list(keys)):
         records[keys[record.rrset_id]].append(record)
-    return Locked(zone, owners, rrsets, records)
+    held = {name: frozenset(found) for name, found in types.items()}
+    return Locked(zone, owners, rrsets, records, above=held)
+
+
+def _above(zone: Zone, owners: Collection[str]) -> list[str]:
+    """Return the names above ``owners`` that are none of them, next to the apex first.
+
+    Of very many the rest is left out: the database takes only so many parameters.
+    """
+    found = {each for name in owners for each in parents(name, zone.name)}
+    return sorted(found - set(owners), key=lambda name: (len(name), name))[:MAX_ABOVE]
 
 
 def write(

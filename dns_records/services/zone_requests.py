@@ -19,6 +19,17 @@ from requests_tracker.services import lifecycle
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.services.timeline import Entry
 
+# Fields that a body and the model name alike.
+PLAIN = (
+    "nameservers",
+    "fencing",
+    "mode",
+    "ptr_policy",
+    "default_ttl",
+    "min_ttl",
+    "max_ttl",
+)
+
 
 class BackendNotFound(Invalid):
     """No backend of that name is set up."""
@@ -98,8 +109,7 @@ def _check_unlimited(access: Access) -> None:
 
 def _model_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model's fields for what a body says."""
-    plain = ("nameservers", "fencing", "default_ttl", "mode", "ptr_policy")
-    found = {name: fields[name] for name in plain if name in fields}
+    found = {name: fields[name] for name in PLAIN if name in fields}
     verify = fields.get("verify", {})
     found |= {f"verify_{name}": value for name, value in verify.items()}
     if "backend" in fields:

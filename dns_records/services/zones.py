@@ -21,6 +21,7 @@ from dns_records.models import (
     Zone,
 )
 from dns_records.models.change import ChangeStatus
+from dns_records.models.zone import MAX_TTL
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
 from requests_tracker.status import Status
@@ -125,12 +126,13 @@ def register(*, name: str, backend: Backend, **fields: Any) -> Zone:
 
     Raises:
         ZoneExists: it is registered already.
-        Invalid: the verification policy cannot be met.
+        Invalid: the verification policy cannot be met, or the TTLs exclude each other.
     """
     fields.setdefault("default_ttl", settings.DNSORCH_DEFAULT_TTL)
     fields.setdefault("verify_deadline_s", settings.DNSORCH_VERIFY_DEADLINE_S)
     zone = Zone(name=name, backend=backend, **fields)
     _check_policy(zone)
+    _check_ttls(zone)
     try:
         with transaction.atomic():
             zone.save(force_insert=True)
@@ -145,7 +147,7 @@ def change(zone: Zone, fields: Mapping[str, Any]) -> Zone:
 
     Raises:
         LaneNotEmpty: the backend cannot change while changes are on their way.
-        Invalid: the verification policy cannot be met.
+        Invalid: the verification policy cannot be met, or the TTLs exclude each other.
     """
     with transaction.atomic():
         zone = Zone.objects.select_for_update().get(pk=zone.pk)
@@ -157,6 +159,7 @@ def change(zone: Zone, fields: Mapping[str, Any]) -> Zone:
         for name, value in fields.items():
             setattr(zone, name, value)
         _check_policy(zone)
+        _check_ttls(zone)
         zone.save(update_fields=[*fields, "updated_at"])
     return zone
 
@@ -202,6 +205,16 @@ def _check_policy(zone: Zone) -> None:
     if policy == VerifyPolicy.K_OF_N:
         if zone.verify_k is None or not 1 <= zone.verify_k <= count:
             raise _invalid("/verify/k", f"expected a number from 1 to {count}")
+
+
+def _check_ttls(zone: Zone) -> None:
+    """Refuse limits of the TTL that exclude each other or the default."""
+    low = 0 if zone.min_ttl is None else zone.min_ttl
+    high = MAX_TTL if zone.max_ttl is None else zone.max_ttl
+    if low > high:
+        raise _invalid("/min_ttl", f"expected at most the max_ttl of {high} seconds")
+    if not low <= zone.default_ttl <= high:
+        raise _invalid("/default_ttl", f"expected from {low} to {high} seconds")
 
 
 def _invalid(pointer: str, detail: str) -> Invalid:

@@ -162,8 +162,10 @@ def powerdns_api(daemon: Daemon) -> Service:
     return service
 
 
+Kind = tuple[type[Daemon], Callable[[Daemon], Service]]
+
 #: The daemon, and how it is tested, by the id of the tests.
-KINDS: Mapping[str, tuple[type[Daemon], Callable[[Daemon], Service]]] = {
+KINDS: Mapping[str, Kind] = {
     "bind": (bind.Primary, Bind),
     "powerdns-update": (powerdns.PowerDNS, PowerDnsUpdate),
     "powerdns-api": (powerdns.PowerDNS, powerdns_api),
@@ -193,9 +195,9 @@ class Daemons:
         # PowerDNS looks at the address.
         return Rfc2136Provider({"server": HOST, "port": daemon.port}, None)
 
-    def server(self, name: str) -> Service:
-        """Return a server with a zone as new."""
-        kind, server = KINDS[name]
+    def server(self, name: str, of: Kind | None = None) -> Service:
+        """Return a server with a zone as new; ``of`` is a kind of a test's own."""
+        kind, server = of or KINDS[name]
         if name not in self._running:
             root = self._root / name
             root.mkdir()

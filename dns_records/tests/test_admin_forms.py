@@ -47,9 +47,11 @@ def backend() -> Backend:
 def test_a_zone_is_registered_with_its_lane(
     admin_client: Client, backend: Backend
 ) -> None:
-    answer = admin_client.post(f"{ZONES}add/", zone_fields(backend))
+    limits = {"min_ttl": "60", "max_ttl": "3600"}
+    answer = admin_client.post(f"{ZONES}add/", zone_fields(backend, **limits))
     assert answer.status_code == 302
     zone = Zone.objects.get()
+    assert (zone.min_ttl, zone.max_ttl) == (60, 3600)
     assert (zone.name, zone.backend) == ("new.example.test.", backend)
     assert zone.nameservers == ["192.0.2.53", "[2001:db8::53]:5353"]
     assert (zone.verify_deadline_s, zone.default_ttl) == (60, 120)
@@ -69,6 +71,8 @@ def test_a_zone_is_registered_with_its_lane(
         ({"nameservers": ""}, "the policy all needs a name server"),
         ({"verify_policy": "k-of-n", "verify_k": "3"}, "a number from 1 to 2"),
         ({"verify_policy": "most"}, "Select a valid choice"),
+        ({"min_ttl": "300"}, "expected from 300 to 2147483647 seconds"),
+        ({"max_ttl": str(2**31)}, "less than or equal to 2147483647"),
         ({"default_ttl": str(2**31)}, "less than or equal to 2147483647"),
     ],
 )

@@ -71,6 +71,8 @@ def test_register(api: APIClient, backend: Backend) -> None:
         "verify": verify,
         "fencing": "none",
         "default_ttl": 60,
+        "min_ttl": None,
+        "max_ttl": None,
         "mode": "exclusive",
         "ptr_policy": "off",
         "serial": None,
@@ -130,6 +132,11 @@ def test_defaults(api: APIClient, backend: Backend) -> None:
         ({"fencing": "wire"}, "invalid", "/fencing"),
         ({"mode": "shared"}, "invalid", "/mode"),
         ({"default_ttl": 2**31}, "invalid", "/default_ttl"),
+        ({"min_ttl": -1}, "invalid", "/min_ttl"),
+        ({"max_ttl": 2**31}, "invalid", "/max_ttl"),
+        ({"min_ttl": 600, "max_ttl": 300}, "invalid", "/min_ttl"),
+        ({"min_ttl": 600, "default_ttl": 300}, "invalid", "/default_ttl"),
+        ({"max_ttl": 60, "default_ttl": 300}, "invalid", "/default_ttl"),
         ({"serial": 1}, "invalid", "/serial"),
     ],
 )
@@ -211,6 +218,16 @@ def test_change(api: APIClient, zone: Zone) -> None:
     assert (shown["default_ttl"], shown["verify"]["deadline_s"]) == (60, 7)
     assert shown["verify"]["policy"] == "none"
     assert (row.action, row.status) == ("change_zone", "completed")
+
+
+def test_ttl_limits_are_set_and_lifted(api: APIClient, zone: Zone) -> None:
+    shown = api.patch(EXAMPLE, {"min_ttl": 60, "max_ttl": 3600}).json()
+    assert (shown["min_ttl"], shown["max_ttl"]) == (60, 3600)
+    assert_rejected(api.patch(EXAMPLE, {"default_ttl": 30}), 400, "invalid")
+    low = changeset({**change("add", "a", "192.0.2.1"), "ttl": 59})
+    assert_rejected(api.post(CHANGESETS, low), 400, "ttl_out_of_range")
+    assert api.patch(EXAMPLE, {"min_ttl": None}).json()["min_ttl"] is None
+    assert api.post(CHANGESETS, low).status_code == 202
 
 
 def test_what_was_read_may_be_sent_back(api: APIClient, zone: Zone) -> None:

@@ -80,7 +80,7 @@ def test_flags() -> None:
     assert having("at_delegation") == ["DS", "NS"]
     assert having("null_target") == ["MX", "SRV"]
     assert having("strings") == ["SPF", "TXT"]
-    assert having("host_owner") == ["A", "AAAA", "MX"]
+    assert having("host_owner") == ["A", "AAAA", "DHCID", "MX", "SSHFP"]
     assert having("obsolete") == ["SPF"]
     assert having("generic") == []
 

@@ -7,32 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from dns_records import rdata, validation
+from dns_records import validation
 from dns_records.record_types import UnsupportedType
+from dns_records.tests import (
+    test_validation_mail,
+    test_validation_neighbours,
+    test_validation_services,
+)
+from dns_records.tests.findings import CONTEXT, WWW, ZONE, brief, expected, parsed
 from dns_records.validation import Context, Finding
 from dns_records.validation.addresses import unreachable
-
-ZONE = "example.test."
-WWW = "www.example.test."
-CONTEXT = Context(ZONE)
-
-
-def parsed(rtype: str, *texts: str) -> list[rdata.Rdata]:
-    return [rdata.parse(rtype, text, zone=ZONE) for text in texts]
-
-
-def brief(findings: list[Finding]) -> list[tuple[str, str, str, int]]:
-    return [(f.validator, f.level, f.code, f.status) for f in findings]
-
-
-def expected(*lines: str) -> list[tuple[str, str, str, int]]:
-    """Read ``validator level code [status]`` lines."""
-    read = []
-    for line in lines:
-        validator, level, code, *status = line.split()
-        read.append((validator, level, code, int(status[0]) if status else 400))
-    return read
-
 
 RECORDS = [
     (WWW, "A", "192.0.2.1", []),
@@ -51,6 +35,14 @@ RECORDS = [
     ("xn--n3h.example.test.", "TXT", "x", ["a-label warning bad_a_label"]),
     ("xn--bcher-kva.example.test.", "A", "192.0.2.1", []),
     (WWW, "A", "127.0.0.1", ["address-scope warning address_scope"]),
+    (WWW, "HTTPS", "1 . ipv4hint=192.0.2.1 ipv6hint=fd00::1", []),
+    (WWW, "HTTPS", "1 . ipv6hint=::1", ["address-scope warning address_scope"]),
+    (
+        "_x.example.test.",
+        "SSHFP",
+        f"4 2 {'aa' * 32}",
+        ["owner-host warning owner_not_host"],
+    ),
     (WWW, "AAAA", "::1", ["address-scope warning address_scope"]),
     (ZONE, "NS", "ns1.example.test.", []),
     (ZONE, "NS", "ns_1.example.test.", ["host-target error target_not_host"]),
@@ -84,7 +76,7 @@ RECORDS = [
     (WWW, "RP", r"a\032b.example.test. .", ["mailbox error not_a_mailbox"]),
     (ZONE, "DNSKEY", "256 3 15 AQ==", []),
     (ZONE, "DNSKEY", "256 2 15 AQ==", ["dnskey-protocol error dnskey_protocol"]),
-    (ZONE, "CDNSKEY", "0 4 0 AA==", ["dnskey-protocol error dnskey_protocol"]),
+    (ZONE, "CDNSKEY", "257 4 15 AQ==", ["dnskey-protocol error dnskey_protocol"]),
     (ZONE, "CSYNC", "1 3 A", []),
     (ZONE, "CSYNC", "1 4 A", ["csync-flags error csync_flags"]),
     (WWW, "SVCB", "0 _x.example.test.", []),
@@ -138,8 +130,10 @@ RRSETS: list[tuple[str, str, int, list[str], list[str]]] = [
     (WWW, "A", -1, [], []),
     (WWW, "A", 300, addresses(100), []),
     (WWW, "A", 300, addresses(101), ["record-count error too_many_records"]),
-    (WWW, "TXT", 300, BIG, []),
-    (WWW, "TXT", 300, BIG + ["x" * 2500], ["rrset-size error rrset_too_large"]),
+    (WWW, "TXT", 300, ["x" * 1394], []),
+    (WWW, "TXT", 300, ["x" * 1395], ["txt-total warning txt_total"]),
+    (WWW, "SPF", 300, BIG, []),
+    (WWW, "SPF", 300, BIG + ["x" * 2500], ["rrset-size error rrset_too_large"]),
     (WWW, "CNAME", 300, ["a.test."], []),
     (WWW, "CNAME", 300, ["a.test.", "b.test."], ["singleton error singleton_rrset"]),
     (
@@ -240,6 +234,19 @@ NODES = [
     (WWW, "NS A", "NS", ["delegation warning hidden_by_delegation"]),
     ("*.example.test.", "NS", "", ["wildcard-types error type_at_wildcard"]),
     ("*.example.test.", "CNAME", "", []),
+    (WWW, "DNAME", "", []),
+    (ZONE, "DNAME NS", "NS", []),
+    (WWW, "CNAME DNAME", "", ["cname-exclusive error cname_conflict 409"]),
+    (WWW, "DNAME NS", "", ["delegation warning hidden_by_delegation"]),
+    ("*.example.test.", "DNAME", "", ["wildcard-types error type_at_wildcard"]),
+    (WWW, "DS NS", "", []),
+    (WWW, "DS", "", ["ds-beside-ns error ds_without_ns 409"]),
+    (WWW, "DS", "DS NS", ["ds-beside-ns error ds_without_ns 409"]),
+    (ZONE, "DS NS", "NS", ["apex-types error ds_at_apex"]),
+    ("_x.a\\032b:/@\\\\.example.test.", "TXT", "", []),
+    (r"a\+b.example.test.", "", "TXT", []),
+    ("a+b.example.test.", "TXT", "", ["served-name warning name_not_served"]),
+    (r"\195\188.example.test.", "TXT", "", ["served-name warning name_not_served"]),
 ]
 
 
@@ -296,6 +303,24 @@ def test_validators_are_listed_for_the_documentation() -> None:
         ("record", "service-target"),
         ("record", "naptr-regexp"),
         ("record", "naptr-either"),
+        ("record", "uri-owner"),
+        ("record", "tlsa-owner"),
+        ("record", "mailbox-owner"),
+        ("record", "naptr-flags"),
+        ("record", "svcb-loop"),
+        ("record", "caa-value"),
+        ("record", "key-flags"),
+        ("record", "delete-form"),
+        ("record", "digest-type"),
+        ("record", "dane-values"),
+        ("record", "ssh-values"),
+        ("record", "spf-syntax"),
+        ("record", "spf-lookups"),
+        ("record", "dmarc-syntax"),
+        ("record", "dkim-syntax"),
+        ("record", "target-alias"),
+        ("record", "target-exists"),
+        ("record", "glue"),
         ("rrset", "ttl-range"),
         ("rrset", "record-count"),
         ("rrset", "rrset-size"),
@@ -303,19 +328,34 @@ def test_validators_are_listed_for_the_documentation() -> None:
         ("rrset", "duplicate-record"),
         ("rrset", "null-target-alone"),
         ("rrset", "two-name-servers"),
+        ("rrset", "txt-total"),
         ("rrset", "one-spf"),
+        ("rrset", "svcb-modes"),
+        ("rrset", "delete-alone"),
+        ("rrset", "zonemd-once"),
         ("node", "apex-types"),
         ("node", "cname-exclusive"),
         ("node", "apex-ns"),
         ("node", "wildcard-types"),
         ("node", "delegation"),
+        ("node", "ds-beside-ns"),
+        ("node", "served-name"),
+        ("node", "below-dname"),
+        ("node", "dname-above-data"),
+        ("node", "below-delegation"),
+        ("node", "delegation-above-data"),
     ]
-    assert all(re.fullmatch(r"(RFC \d+|BIND).*", each.reference) for each in listed)
+    assert all(
+        re.fullmatch(r"(RFC \d+|BIND|PowerDNS).*", each.reference) for each in listed
+    )
     assert all(each.sentence.endswith(".") for each in listed)
 
 
 def test_every_rule_is_tried_by_a_case_above() -> None:
-    cases = [case[-1] for case in RECORDS]
+    cases = [case[-1] for case in RECORDS + test_validation_mail.RECORDS]
+    cases += [case[-1] for case in test_validation_services.RECORDS]
+    cases += [case[-1] for case in test_validation_services.RRSETS]
+    cases += [case[-1] for case in test_validation_neighbours.CASES]
     cases += [case[-1] for case in RRSETS]
     cases += [case[-1] for case in NODES]
     tried = {line.split()[0] for lines in cases for line in lines}

@@ -8,21 +8,44 @@ documentation.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from dns_records import record_types
 from dns_records.rdata import Rdata
 from dns_records.validation import fields  # noqa: F401 (registers its rules)
-from dns_records.validation import nodes, records, rrsets
-from dns_records.validation.base import AnyValidator, Context, Finding
+from dns_records.validation import (
+    keys,
+    mail,
+    nodes,
+    occlusion,
+    records,
+    rrsets,
+    services,
+    targets,
+)
+from dns_records.validation.base import MAX_TTL, AnyValidator, Context, Family, Finding
+from dns_records.validation.neighbours import Neighbours
 
 __all__ = [
+    "MAX_TTL",
     "Context",
     "Finding",
+    "Neighbours",
     "check_node",
     "check_record",
     "check_rrset",
     "validators",
 ]
+
+_RECORD = (
+    records.FAMILY,
+    services.FAMILY,
+    keys.FAMILY,
+    mail.FAMILY,
+    targets.FAMILY,
+)
+_RRSET = (rrsets.FAMILY, services.RRSET_FAMILY, keys.RRSET_FAMILY)
+_NODE = (nodes.FAMILY, occlusion.FAMILY)
 
 
 def check_record(
@@ -30,17 +53,26 @@ def check_record(
 ) -> list[Finding]:
     """Return what the rules say about one record at the canonical ``name``."""
     subject = records.Record(name, record_types.lookup(rtype), rdata)
-    return records.FAMILY.findings(context, subject)
+    return [f for family in _RECORD for f in family.findings(context, subject)]
 
 
 def check_rrset(
-    context: Context, name: str, rtype: str, ttl: int, rdatas: Sequence[Rdata]
+    context: Context,
+    name: str,
+    rtype: str,
+    ttl: int,
+    rdatas: Sequence[Rdata],
+    *,
+    ttl_before: int | None = None,
 ) -> list[Finding]:
-    """Return what the rules say about an RRset; one without records is absent."""
+    """Return what the rules say about an RRset; one without records is absent.
+
+    ``ttl_before`` is the TTL that it has now, None if it is new.
+    """
     if not rdatas:
         return []
-    subject = rrsets.RRset(name, record_types.lookup(rtype), ttl, rdatas)
-    return rrsets.FAMILY.findings(context, subject)
+    subject = rrsets.RRset(name, record_types.lookup(rtype), ttl, rdatas, ttl_before)
+    return [f for family in _RRSET for f in family.findings(context, subject)]
 
 
 def check_node(
@@ -55,13 +87,10 @@ def check_node(
         tuple(record_types.lookup(rtype) for rtype in sorted(types)),
         tuple(record_types.lookup(rtype) for rtype in sorted(before)),
     )
-    return nodes.FAMILY.findings(context, subject)
+    return [f for family in _NODE for f in family.findings(context, subject)]
 
 
 def validators() -> list[AnyValidator]:
     """Return every validator: id, family, reference and one sentence."""
-    return [
-        *records.FAMILY.validators,
-        *rrsets.FAMILY.validators,
-        *nodes.FAMILY.validators,
-    ]
+    families: list[Family[Any]] = [*_RECORD, *_RRSET, *_NODE]
+    return [validator for family in families for validator in family.validators]

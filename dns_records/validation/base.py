@@ -7,31 +7,38 @@ reference and docstring are what the documentation lists; an id never changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import getclosurevars, getdoc
 from typing import Any, Generic, Literal, TypeVar
+
+from dns_records.validation.neighbours import Neighbours
 
 Level = Literal["error", "warning"]
 Status = Literal[400, 409]
 
 #: The largest TTL, in seconds (RFC 2181 section 8).
 MAX_TTL = 2**31 - 1
+#: What an RRset may have on the wire, in octets.
+MAX_OCTETS = 60_000
 
 
 @dataclass(frozen=True)
 class Context:
-    """The limits to judge by.
+    """The limits to judge by, and what else is known of the zone.
 
     ``zone`` is canonical; TTLs are in seconds, 0 ("do not cache") included by default.
     ``max_records`` per RRset is the default of BIND's ``max-records-per-type``;
-    ``max_octets`` leaves room in one DNS UPDATE message of 65,535 octets.
+    ``max_octets`` leaves room in one DNS UPDATE message of 65,535 octets. ``driver`` is
+    that of the zone's backend.
     """
 
     zone: str
     min_ttl: int = 0
     max_ttl: int = MAX_TTL
     max_records: int = 100
-    max_octets: int = 60_000
+    max_octets: int = MAX_OCTETS
+    driver: str = ""
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 
 import dns.name
@@ -131,8 +132,10 @@ def _bad_substitution(text: str) -> str:
     if not pattern:
         return "looks for nothing"
     try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
+        # Python warns of [[:alpha:]], which POSIX has.
+        with warnings.catch_warnings(action="ignore"):
+            groups = re.compile(pattern).groups
+    except (re.error, OverflowError) as error:
         return f"is no regular expression: {error}"
     used = [int(digit) for digit in re.findall(r"\\([0-9])", replacement)]
     if any(not 1 <= number <= groups for number in used):

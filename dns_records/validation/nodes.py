@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import dns.name
 
 from dns_records import names
 from dns_records.record_types import RecordType
@@ -25,6 +28,9 @@ class Node:
 
 
 FAMILY: Family[Node] = Family("node")
+
+# What PowerDNS 4.7 takes in a question; others it answers with SERVFAIL.
+_SERVED = re.compile(rb"[A-Za-z0-9 *./:@\\_-]*")
 
 
 @FAMILY.rule("apex-types", "RFC 1034 section 3.6.2")
@@ -96,3 +102,33 @@ def delegation(context: Context, node: Node) -> Iterator[Problem]:
             f"{node.name} is delegated by its NS records, so its name servers do not"
             f" answer with {', '.join(others)} from this zone.",
         )
+
+
+@FAMILY.rule("ds-beside-ns", "RFC 4035 section 2.4")
+def ds_beside_ns(context: Context, node: Node) -> Iterator[Problem]:
+    """DS stands only at a delegation, beside NS (RFC 4035 section 2.4).
+
+    An error: BIND leaves a DS without NS out of the zone without saying so.
+    """
+    if node.name == context.zone:
+        return  # where DS is refused anyway
+    if "DS" in node.type_names and "NS" not in node.type_names:
+        yield error(
+            "ds_without_ns",
+            f"{node.name} would have DS records and no NS records; DS is of a"
+            " delegation.",
+            409,
+        )
+
+
+@FAMILY.rule("served-name", "PowerDNS 4.7")
+def served_name(context: Context, node: Node) -> Iterator[Problem]:
+    """PowerDNS answers for names of letters, digits, space and ``*-./:@\\_`` only."""
+    labels = dns.name.from_text(node.name).labels
+    if not node.types or all(_SERVED.fullmatch(label) for label in labels):
+        return
+    detail = f"PowerDNS answers every question about {node.name} with SERVFAIL."
+    if context.driver == "powerdns":
+        yield error("name_not_served", detail)
+    else:
+        yield warning("name_not_served", detail)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dns.name
 from dns.rdtypes.ANY.CAA import CAA
 from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.svcbbase import IPv4HintParam, IPv6HintParam, ParamKey, SVCBBase
 
 from dns_records import names
 from dns_records.rdata import Rdata
@@ -28,6 +29,8 @@ class Record:
 
 FAMILY: Family[Record] = Family("record")
 
+# The owners that BIND's check-names looks at, as an update may bring them.
+_BIND_CHECKS = frozenset({"A", "AAAA", "MX"})
 _REVERSE = ("in-addr.arpa.", "ip6.arpa.")
 _DOTTED_QUAD = re.compile(r"([0-9]{1,3}\.){4}")
 # RFC 8659 section 4.1, RFC 9495, and the CA/Browser Forum's in IANA's registry.
@@ -44,16 +47,19 @@ def _is_reverse(name: str) -> bool:
 
 @FAMILY.rule("owner-host", "RFC 1123 section 2.1")
 def owner_host(context: Context, record: Record) -> Iterator[Problem]:
-    """The owner of A, AAAA and MX records is a host name, wildcard aside (RFC 1123).
+    """The owner of A, AAAA, MX, SSHFP and DHCID records is a host name (RFC 1123).
 
-    A warning: BIND refuses others by default (``check-names``), most servers do not.
+    A warning: BIND refuses some by default (``check-names``), most servers do not.
     """
-    if record.type.host_owner and not names.is_host(record.name.removeprefix("*.")):
-        yield warning(
-            "owner_not_host",
-            f"{record.name} is not a host name, and BIND refuses {record.type.name}"
-            " records of such names by default.",
-        )
+    if not record.type.host_owner or names.is_host(record.name.removeprefix("*.")):
+        return
+    rtype = record.type.name
+    refused = f", and BIND refuses {rtype} records of such names by default"
+    yield warning(
+        "owner_not_host",
+        f"{record.name} is not a host name"
+        f"{refused if rtype in _BIND_CHECKS else ', and ' + rtype + ' is of hosts'}.",
+    )
 
 
 @FAMILY.rule("a-label", "RFC 5890 section 2.3.2.1")
@@ -137,9 +143,25 @@ def srv_owner(context: Context, record: Record) -> Iterator[Problem]:
 @FAMILY.rule("address-scope", "RFC 6890")
 def address_scope(context: Context, record: Record) -> Iterator[Problem]:
     """An address can be reached from another host (RFC 6890)."""
+    for address in _addresses(record):
+        if reason := unreachable(address):
+            yield warning("address_scope", f"{address} is {reason}.")
+
+
+def _addresses(record: Record) -> Sequence[str]:
+    """Return the addresses that a record sends its reader to."""
+    value = record.rdata.value
     if record.type.name in ("A", "AAAA"):
-        if reason := unreachable(record.rdata.text):
-            yield warning("address_scope", f"{record.rdata.text} is {reason}.")
+        return (record.rdata.text,)
+    if not isinstance(value, SVCBBase):
+        return ()
+    hints = (value.params.get(ParamKey.IPV4HINT), value.params.get(ParamKey.IPV6HINT))
+    return [
+        address
+        for hint in hints
+        if isinstance(hint, IPv4HintParam | IPv6HintParam)
+        for address in hint.addresses
+    ]
 
 
 @FAMILY.rule("caa-tag", "RFC 8659 section 4.1")

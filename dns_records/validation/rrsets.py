@@ -19,12 +19,16 @@ from dns_records.validation.base import (
 
 @dataclass(frozen=True)
 class RRset:
-    """The subject of an RRset rule; the name is canonical, the TTL in seconds."""
+    """The subject of an RRset rule; the name is canonical, the TTL in seconds.
+
+    ``ttl_before`` is the TTL before the change, None for a new RRset.
+    """
 
     name: str
     type: RecordType
     ttl: int
     rdatas: Sequence[Rdata]
+    ttl_before: int | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.type.name}"
@@ -34,12 +38,18 @@ FAMILY: Family[RRset] = Family("rrset")
 
 # Type, class, TTL and length of rdata before each rdata (RFC 1035 section 3.2.1).
 _FIXED_OCTETS = 10
+_UDP_ANSWER = 1400
 _SPF = ('"v=spf1 ', '"v=spf1"')
 
 
 @FAMILY.rule("ttl-range", "RFC 2181 section 8")
 def ttl_range(context: Context, rrset: RRset) -> Iterator[Problem]:
-    """The TTL is within 0 and 2^31-1 (RFC 2181 section 8) and the zone's limits."""
+    """The TTL is within 0 and 2^31-1 (RFC 2181 section 8) and the zone's limits.
+
+    One that stays as it was is let be: the limits may be younger.
+    """
+    if rrset.ttl == rrset.ttl_before:
+        return
     low, high = max(context.min_ttl, 0), min(context.max_ttl, MAX_TTL)
     if not low <= rrset.ttl <= high:
         yield error(
@@ -112,6 +122,18 @@ def two_name_servers(context: Context, rrset: RRset) -> Iterator[Problem]:
     if rrset.type.name == "NS" and len(rrset.rdatas) == 1:
         yield warning(
             "one_name_server", f"{rrset} names one name server; two are the least."
+        )
+
+
+@FAMILY.rule("txt-total", "RFC 9715 section 3.1")
+def txt_total(context: Context, rrset: RRset) -> Iterator[Problem]:
+    """The TXT records of a name fit into one UDP answer of 1,400 octets (RFC 9715)."""
+    octets = sum(rdata.wire_length for rdata in rrset.rdatas)
+    if rrset.type.name == "TXT" and octets > _UDP_ANSWER:
+        yield warning(
+            "txt_total",
+            f"{rrset} has {octets} octets of text; answers above {_UDP_ANSWER} need"
+            " TCP, which some receivers do not try.",
         )
 
 

@@ -187,6 +187,8 @@ class ZoneFields(StrictSerializer):
     verify = VerifyBody(required=False)
     fencing = serializers.ChoiceField(choices=Fencing.choices, required=False)
     default_ttl = TTLField(required=False)
+    min_ttl = TTLField(required=False, allow_null=True)
+    max_ttl = TTLField(required=False, allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
     ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices, required=False)
 
@@ -228,6 +230,8 @@ class ZoneSchema(serializers.Serializer[object]):
     verify = VerifySchema()
     fencing = serializers.ChoiceField(choices=Fencing.choices)
     default_ttl = serializers.IntegerField()
+    min_ttl = serializers.IntegerField(allow_null=True)
+    max_ttl = serializers.IntegerField(allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices)
     ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices)
     serial = serializers.IntegerField(allow_null=True)

@@ -1,0 +1,94 @@
+"""What stands around the names of a change set: a few look-ups at the door.
+
+Read without locks, so what the rules make of it is a best effort: two change sets at
+the same moment may pass where one after the other would not. Verification then finds
+what a delegation or a DNAME hides.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from django.db.models import Exists, OuterRef
+
+from dns_records import plan, rdata, record_types
+from dns_records.images import Image, Key
+from dns_records.models import RRset, Zone
+from dns_records.plan import Operation
+from dns_records.services.wanted import Locked
+from dns_records.validation import Neighbours, neighbours
+
+# More targets or new delegations in one change set are not looked at: at the door it
+# is better to know less than to hold locks for long.
+MAX_NAMES = 2000
+MAX_NEW = 10
+
+
+def read(locked: Locked, operations: Iterable[Operation]) -> Neighbours:
+    """Return what the rules need to know about other names, in at most two statements.
+
+    None is sent unless a record points into the zone, or an NS below the apex or a
+    DNAME is new. What is above the names comes with their lock.
+    """
+    zone = locked.zone
+    given = plan.given(list(operations))
+    known = set(locked.owners) | set(locked.above)
+    asked = sorted(_asked(zone.name, given) - known)[:MAX_NAMES]
+    types = {**locked.above, **(_types(zone, asked) if asked else {})}
+    new = _new(locked, given)
+    return Neighbours(types, _filled(locked, new) if new else frozenset())
+
+
+def _asked(zone: str, given: Mapping[Key, Image | None]) -> set[str]:
+    """Return the names that decide how the targets of records are answered."""
+    asked: set[str] = set()
+    for key, image in given.items():
+        rtype = record_types.lookup(key.type)
+        for text in image.records if image else ():
+            parsed = rdata.parse(key.type, text, zone=zone)
+            for target in neighbours.targets(zone, rtype, parsed):
+                asked |= neighbours.around(target, zone)
+    return asked
+
+
+def _types(zone: Zone, asked: list[str]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    rows = RRset.objects.filter(zone=zone, name__in=asked, present=True)
+    for name, rtype in rows.values_list("name", "type"):
+        found[name].add(rtype)
+    return {name: frozenset(found[name]) for name in asked}
+
+
+def _new(locked: Locked, given: Mapping[Key, Image | None]) -> list[Key]:
+    """Return the delegations and DNAMEs that are not there yet, DNAMEs first."""
+    apex = locked.zone.name
+    new = [
+        key
+        for key, image in given.items()
+        if image
+        and (key.type == "DNAME" or key.type == "NS" and key.name != apex)
+        and locked.image(key) is None
+    ]
+    return sorted(new, key=lambda key: (key.type, key.name))[:MAX_NEW]
+
+
+def _filled(locked: Locked, new: list[Key]) -> frozenset[str]:
+    """Return the names among ``new`` below which something would be hidden.
+
+    The names of the change set itself are left to the rules. Names are no index from
+    their end, so each costs a pass over the RRsets of the zone until one is found:
+    some 50 ms for 100,000 of them on SQLite.
+    """
+    rows = RRset.objects.filter(zone=OuterRef("pk"), present=True)
+    below = []
+    for key in new:
+        touched = [name for name in locked.owners if name.endswith(f".{key.name}")]
+        hidden = rows.filter(name__endswith=f".{key.name}").exclude(name__in=touched)
+        # An escaped dot is no end of a label.
+        hidden = hidden.exclude(name__endswith=f"\\.{key.name}")
+        if key.type == "NS":
+            hidden = hidden.exclude(type__in=("A", "AAAA"))
+        below.append(Exists(hidden))
+    found = Zone.objects.filter(pk=locked.zone.pk).values_list(*below).get()
+    return frozenset(key.name for key, has in zip(new, found, strict=True) if has)

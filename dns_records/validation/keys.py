@@ -1,0 +1,135 @@
+"""Rules about keys and digests: DNSSEC, DANE, SSH.
+
+The length of a digest of a known kind is a matter of syntax: dnspython refuses others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dns.rdtypes.ANY.SSHFP import SSHFP
+from dns.rdtypes.ANY.ZONEMD import ZONEMD
+from dns.rdtypes.dnskeybase import DNSKEYBase
+from dns.rdtypes.dsbase import DSBase
+from dns.rdtypes.tlsabase import TLSABase
+
+from dns_records.validation.base import Context, Family, Problem, error, warning
+from dns_records.validation.records import Record
+from dns_records.validation.rrsets import RRset
+
+FAMILY: Family[Record] = Family("record")
+RRSET_FAMILY: Family[RRset] = Family("rrset")
+
+_ZONE_KEY = 0x100
+_DELETE = {"CDS": "0 0 0 00", "CDNSKEY": "0 3 0 AA=="}
+_STRONG_DIGESTS = frozenset({2, 4})
+_PRIVATE = 255  # RFC 7218 section 2
+_TLSA_KNOWN = {"usage": range(4), "selector": range(2), "mtype": range(3)}
+_SSH_ALGORITHMS = frozenset({1, 2, 3, 4, 6})  # RFC 4255, 6594, 7479, 8709
+_SSH_FINGERPRINTS = frozenset({1, 2})
+
+
+def _is_delete(record: Record) -> bool:
+    return record.rdata.text == _DELETE.get(record.type.name)
+
+
+@FAMILY.rule("key-flags", "RFC 4034 section 2.1.1")
+def key_flags(context: Context, record: Record) -> Iterator[Problem]:
+    """A DNSKEY has the Zone Key flag, else it verifies nothing (RFC 4034 2.1.1)."""
+    key = record.rdata.value
+    if isinstance(key, DNSKEYBase) and not _is_delete(record):
+        if not int(key.flags) & _ZONE_KEY:
+            yield warning(
+                "key_flags",
+                f"The flags {int(key.flags)} lack the Zone Key bit (256), so nobody"
+                " verifies signatures with this key.",
+            )
+
+
+@FAMILY.rule("delete-form", "RFC 8078 section 4")
+def delete_form(context: Context, record: Record) -> Iterator[Problem]:
+    """Algorithm 0 stands only in ``0 0 0 00`` and ``0 3 0 AA==`` (RFC 8078)."""
+    value = record.rdata.value
+    if not isinstance(value, DSBase | DNSKEYBase):
+        return
+    if int(value.algorithm) == 0 and not _is_delete(record):
+        written = _DELETE.get(record.type.name)
+        asks = f"; to have DS records deleted write '{written}'" if written else ""
+        yield error("algorithm_reserved", f"The algorithm 0 is reserved{asks}.")
+
+
+@RRSET_FAMILY.rule("delete-alone", "RFC 8078 section 4")
+def delete_alone(context: Context, rrset: RRset) -> Iterator[Problem]:
+    """A CDS or CDNSKEY that asks for deletion stands alone (RFC 8078 section 4).
+
+    BIND refuses an UPDATE that leaves it beside others.
+    """
+    delete = _DELETE.get(rrset.type.name)
+    if len(rrset.rdatas) > 1 and any(each.text == delete for each in rrset.rdatas):
+        yield error(
+            "delete_not_alone",
+            f"{rrset} has '{delete}' (delete all DS records) beside others.",
+        )
+
+
+@FAMILY.rule("digest-type", "RFC 8624 section 3.3")
+def digest_type(context: Context, record: Record) -> Iterator[Problem]:
+    """The digest of a DS or CDS is SHA-256 or SHA-384 (RFC 8624 section 3.3)."""
+    value = record.rdata.value
+    if not isinstance(value, DSBase) or _is_delete(record):
+        return
+    if value.digest_type not in _STRONG_DIGESTS:
+        yield warning(
+            "digest_type",
+            f"The digest type {value.digest_type} is not one for new records; those are"
+            " 2 (SHA-256) and 4 (SHA-384).",
+        )
+
+
+@FAMILY.rule("dane-values", "RFC 6698 section 2.1")
+def dane_values(context: Context, record: Record) -> Iterator[Problem]:
+    """Usage, selector and matching type of TLSA and SMIMEA are known (RFC 6698)."""
+    value = record.rdata.value
+    if not isinstance(value, TLSABase):
+        return
+    for field, known in _TLSA_KNOWN.items():
+        number = getattr(value, field)
+        if number not in known and number != _PRIVATE:
+            what = "matching type" if field == "mtype" else field
+            yield warning(
+                "dane_values",
+                f"The {what} {number} is unassigned; known are 0 to {known[-1]}.",
+            )
+
+
+@FAMILY.rule("ssh-values", "RFC 4255 section 3.1")
+def ssh_values(context: Context, record: Record) -> Iterator[Problem]:
+    """Algorithm and fingerprint type of an SSHFP record are assigned (RFC 4255)."""
+    value = record.rdata.value
+    if not isinstance(value, SSHFP):
+        return
+    if value.algorithm not in _SSH_ALGORITHMS:
+        yield warning(
+            "ssh_values", f"No SSH algorithm has the number {value.algorithm}."
+        )
+    if value.fp_type not in _SSH_FINGERPRINTS:
+        yield warning(
+            "ssh_values", f"No SSH fingerprint type has the number {value.fp_type}."
+        )
+
+
+@RRSET_FAMILY.rule("zonemd-once", "RFC 8976 section 2.2.4")
+def zonemd_once(context: Context, rrset: RRset) -> Iterator[Problem]:
+    """Each scheme and hash algorithm of ZONEMD occurs once (RFC 8976 section 2.2)."""
+    seen: set[tuple[int, int]] = set()
+    for rdata in rrset.rdatas:
+        value = rdata.value
+        if isinstance(value, ZONEMD):
+            kind = (int(value.scheme), int(value.hash_algorithm))
+            if kind in seen:
+                yield warning(
+                    "zonemd_repeated",
+                    f"{rrset} has scheme {kind[0]} with hash {kind[1]} more than once;"
+                    " nobody can verify the zone with it.",
+                )
+            seen.add(kind)
