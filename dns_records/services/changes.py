@@ -172,14 +172,10 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     locked, planned = prepared.locked, prepared.plan
     zone = locked.zone
     check_size(planned.images)
-    leaving = _leaving(locked, planned)
-    wanted.write(locked, planned.images, prepared.rrset_comments)
+    rows = write(request, locked, planned, prepared.rrset_comments)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
-    Change.objects.bulk_create(
-        _row(request, locked, step, leaving.pop(step.operation.key, {}))
-        for step in planned.steps
-    )
+    Change.objects.bulk_create(rows)
     count = len(planned.steps)
     entries = [
         origin.received(),
@@ -194,6 +190,26 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     ]
     lifecycle.open_queued(request, entries)
     wake.after_commit(zone.pk)
+
+
+def write(
+    request: Request,
+    locked: Locked,
+    planned: Plan,
+    comments: Mapping[Key, str | None] | None = None,
+    *,
+    held: bool = False,
+) -> list[Change]:
+    """Make the plan the wanted state; return its changes, which are not stored yet.
+
+    ``held``: the update server has it so already.
+    """
+    leaving = _leaving(locked, planned)
+    wanted.write(locked, planned.images, comments, held=held)
+    return [
+        _row(request, locked, step, leaving.pop(step.operation.key, {}))
+        for step in planned.steps
+    ]
 
 
 def context(zone: Zone) -> validation.Context:
