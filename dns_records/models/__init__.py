@@ -5,6 +5,13 @@ from dns_records.models.change import Action, Change, ChangeStatus
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
 from dns_records.models.zone import Fencing, VerifyPolicy, Zone
+from dns_records.models.zone_import import (
+    ImportFile,
+    ImportPart,
+    ImportPhase,
+    ImportSource,
+    ZoneImport,
+)
 
 __all__ = [
     "Action",
@@ -14,6 +21,10 @@ __all__ = [
     "Change",
     "ChangeStatus",
     "Fencing",
+    "ImportFile",
+    "ImportPart",
+    "ImportPhase",
+    "ImportSource",
     "Lane",
     "LaneState",
     "OwnerName",
@@ -21,4 +32,5 @@ __all__ = [
     "Record",
     "VerifyPolicy",
     "Zone",
+    "ZoneImport",
 ]

@@ -17,6 +17,8 @@ from django.db.models import Exists, Min, OuterRef, Q
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
     delivery,
+    import_jobs,
+    import_run,
     queue,
     reconcile,
     verification,
@@ -69,6 +71,8 @@ class Sweeper:
         for zone_id, since in reconcile.due():
             compare = reconcile.run_due
             found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
+        for zone_id, since in import_jobs.due():
+            found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
         found += expire_overdue()
         logger.debug("swept", found=found, at=str(now))
         return found

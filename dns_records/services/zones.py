@@ -10,10 +10,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from dns_records import names
-from dns_records.models import Backend, Batch, Change, Lane, RRset, VerifyPolicy, Zone
+from dns_records.models import (
+    Backend,
+    Batch,
+    Change,
+    Lane,
+    RRset,
+    VerifyPolicy,
+    Zone,
+    ZoneImport,
+)
 from dns_records.models.change import ChangeStatus
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
+from requests_tracker.status import OPEN
 
 
 class ZoneExists(Conflict):
@@ -151,6 +161,8 @@ def _check_lane_is_empty(zone: Zone) -> None:
     undecided = Batch.objects.filter(lane=zone.pk, status="sent")
     if waiting.exists() or undecided.exists():
         raise LaneNotEmpty(f"changes of {zone.name} are still on their way")
+    if ZoneImport.objects.filter(zone=zone, request__status__in=sorted(OPEN)).exists():
+        raise LaneNotEmpty(f"an import of {zone.name} is not final yet")
 
 
 def _check_policy(zone: Zone) -> None:

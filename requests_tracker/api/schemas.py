@@ -94,7 +94,29 @@ class ChangeSchema(serializers.Serializer[object]):
     nameservers = SeenSchema(many=True)
 
 
+class LeftOutSchema(serializers.Serializer[object]):
+    """An RRset that an import left out, and why."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProgressSchema(serializers.Serializer[object]):
+    """How far an import is; what is not known yet is null."""
+
+    phase = serializers.ChoiceField(choices=["reading", "taking", "waiting", "done"])
+    percent = serializers.IntegerField(allow_null=True)
+    records = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    eta_s = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(child=serializers.IntegerField())
+    left_out = LeftOutSchema(many=True)
+
+
 class RequestV2(RequestBase):
-    """A request as v2 shows it, with its changes."""
+    """A request as v2 shows it, with its changes; those of an import are left out."""
 
     changes = ChangeSchema(many=True)
+    progress = ProgressSchema(allow_null=True)

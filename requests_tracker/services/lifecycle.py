@@ -163,6 +163,13 @@ def move(
     return moved
 
 
+def prolong(request_id: UUID, until: datetime) -> None:
+    """Move the deadline of a request that makes progress, if ``until`` is later."""
+    Request.objects.filter(pk=request_id, status__in=status.OPEN).update(
+        deadline_at=Greatest("deadline_at", Value(until))
+    )
+
+
 def postpone(request_ids: Sequence[UUID], at: datetime, entry: Entry) -> None:
     """Note that open requests stay where they are until ``at``, and why."""
     with transaction.atomic():
