@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "0.1.0",
     "ENUM_NAME_OVERRIDES": {
         "ChangeAction": "dns_records.api.v2.serializers.ACTIONS",
+        "RequestStatus": "requests_tracker.status.Status",
     },
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,

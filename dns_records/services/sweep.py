@@ -28,6 +28,7 @@ from dns_records.services import (
 from dnsorch import clock, failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
+from requests_tracker.services import lifecycle
 from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
@@ -74,6 +75,7 @@ class Sweeper:
         for zone_id, since in import_jobs.due():
             found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
         found += expire_overdue()
+        found += settle_parents()
         logger.debug("swept", found=found, at=str(now))
         return found
 
@@ -140,6 +142,14 @@ def checks_due() -> list[tuple[int, datetime]]:
 
 def _ids(zones: Iterable[Zone]) -> list[int]:
     return sorted(zone.pk for zone in zones)
+
+
+def settle_parents() -> int:
+    """Settle requests whose parts are final and that are not; return how many."""
+    found = lifecycle.unsettled(MAX_OVERDUE)
+    for request_id in found:
+        lifecycle.settle(request_id)
+    return len(found)
 
 
 def expire_overdue() -> int:

@@ -50,6 +50,7 @@ class RequestBase(serializers.Serializer[object]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     error = ErrorSchema(allow_null=True)
     retry_of = serializers.UUIDField(allow_null=True)
+    part_of = serializers.UUIDField(allow_null=True)
     events = EventSchema(many=True)
     links = serializers.DictField(child=serializers.CharField())
 
@@ -115,8 +116,23 @@ class ProgressSchema(serializers.Serializer[object]):
     left_out = LeftOutSchema(many=True)
 
 
+class PartSchema(serializers.Serializer[object]):
+    """A part of a request; a request of its own, with an outcome of its own."""
+
+    id = serializers.UUIDField()
+    zone = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Status.choices)
+    compensates = serializers.UUIDField(allow_null=True)
+
+
 class RequestV2(RequestBase):
-    """A request as v2 shows it, with its changes; those of an import are left out."""
+    """A request as v2 shows it, with its changes or the parts that have them.
+
+    The changes of an import are not among them: they may be very many.
+    """
+
+    parts = PartSchema(many=True)
+    atomicity = serializers.ChoiceField(choices=["whole", "per zone", "per part"])
 
     changes = ChangeSchema(many=True)
     progress = ProgressSchema(allow_null=True)
