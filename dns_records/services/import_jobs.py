@@ -44,11 +44,14 @@ class Page:
     """RRsets whose names come next, whole; ``records`` is how many they have.
 
     ``given`` is what is to be taken: of the server, or of a file, whose ``served``
-    counterparts the server has.
+    counterparts the server has; ``lines`` are where the file has each, and ``torn``
+    where it gives one another TTL.
     """
 
     given: dict[Key, Image] = field(default_factory=dict)
     served: dict[Key, Image] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    torn: dict[Key, int] = field(default_factory=dict)
     records: int = 0
     last: str = ""
 
@@ -129,11 +132,15 @@ class Staging:
         job.parts.filter(served=served).delete()
 
     def add(self, part: Part) -> None:
-        """Keep a part.
+        """Keep a part; one that goes on where the last one ended becomes one with it.
 
         Raises:
             LeaseLost: somebody else reads by now.
         """
+        last = self._rows[-1] if self._rows else None
+        if last and (last.name, last.type, last.ttl) == (*part.key, part.ttl):
+            last.records = [*last.records, *part.records]
+            return
         row = ImportPart(
             zone_import=self._job,
             served=self._served,
@@ -156,20 +163,20 @@ class Staging:
             ImportPart.objects.bulk_create(rows)
 
 
-def next_page(job: ZoneImport) -> Page:
-    """Return the RRsets that come next; none at the end.
-
-    Names are not cut, unless one of them alone is more than a page.
-    """
+def next_page(job: ZoneImport, after: str) -> Page:
+    """Return the RRsets of the names that come ``after`` one; none at the end."""
     page = Page()
-    for parts in _names(job):
+    for parts in _names(job, after):
         size = len({(part.type, part.served) for part in parts})
         if page.last and len(page.given) + len(page.served) + size > PAGE:
             break
         for part in sorted(parts, key=lambda part: part.pk):
-            where = page.served if part.served and _has_file(job) else page.given
-            _put_together(where, part)
-            page.records += len(part.records) if where is page.given else 0
+            if part.served and _has_file(job):
+                _put_together(page.served, part)
+            else:
+                _put_together(page.given, part)
+                _note_lines(page, part)
+                page.records += len(part.records)
         page.last = parts[0].name
     return page
 
@@ -178,9 +185,9 @@ def _has_file(job: ZoneImport) -> bool:
     return job.source == ImportSource.FILE
 
 
-def _names(job: ZoneImport) -> Iterator[list[ImportPart]]:
-    """Yield the parts of each name after the cursor, those of about a page."""
-    rows = job.parts.filter(name__gt=job.cursor).order_by("name")
+def _names(job: ZoneImport, after: str) -> Iterator[list[ImportPart]]:
+    """Yield the parts of each name after one, whole, those of about a page."""
+    rows = job.parts.filter(name__gt=after).order_by("name")
     found = list(rows[: PAGE + 1])
     if len(found) > PAGE:
         # The last name may have more.
@@ -195,6 +202,14 @@ def _put_together(images: dict[Key, Image], part: ImportPart) -> None:
     known = images.get(key)
     records = {*part.records, *(known.records if known else ())}
     images[key] = Image(known.ttl if known else part.ttl, tuple(sorted(records)))
+
+
+def _note_lines(page: Page, part: ImportPart) -> None:
+    key = Key(part.name, part.type)
+    if part.line is not None:
+        page.lines.setdefault(key, part.line)
+        if page.given[key].ttl != part.ttl:
+            page.torn[key] = part.line
 
 
 # --- how far it is --------------------------------------------------------------------

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 import structlog
 from django.conf import settings
@@ -18,15 +19,16 @@ from django.db.models.functions import Now
 
 from dns_records import drift, rdata, record_types
 from dns_records.images import Image, Key
-from dns_records.models import ImportPhase, ZoneImport
+from dns_records.models import ImportPhase, ImportSource, ZoneImport
 from dns_records.providers import registry
 from dns_records.providers.errors import Misconfigured, ProviderError
 from dns_records.retry import Backoff
 from dns_records.selectors import imports as progress
-from dns_records.services import adoption, import_jobs, outcomes
+from dns_records.services import adoption, import_files, import_jobs, outcomes
 from dns_records.services.adoption import Adopted
 from dns_records.services.import_jobs import Page, Part, Staging
 from dns_records.services.lanes import LeaseLost
+from dns_records.zone_files import InvalidZoneFile
 from dnsorch import clock, failpoints
 from dnsorch.exceptions import DnsorchError, Invalid
 from requests_tracker.models import Request, Step
@@ -82,6 +84,9 @@ def _work(job: ZoneImport) -> bool:
     except ProviderError as error:
         _not_read(job, error)
         return False
+    except InvalidZoneFile as error:
+        _fail(job, error)
+        return False
     _finish(job)
     return False
 
@@ -104,22 +109,31 @@ def _prolong(job: ZoneImport) -> None:
 
 
 def _read(job: ZoneImport) -> None:
-    """Read all that the server holds, but for what is its own affair."""
+    """Read all that the server holds, but for what is its own affair; a file before.
+
+    Raises:
+        ProviderError: the server does not tell.
+        InvalidZoneFile: the file is not one, or breaks a rule; nothing was taken.
+    """
     zone, backend = job.zone, job.zone.backend
     provider = registry.for_backend(
         backend.driver, backend.options, backend.secret_reference
     )
     fresh = {"records": 0, "done": 0, "cursor": "", "counts": {}, "left_out": []}
     import_jobs.guard(job, read_at=clock.now(), **fresh)
-    staging = Staging(job, served=True, counts=True)
-    own = 0
-    for part in provider.read_zone(zone.name):
-        key = Key(part.name, part.type)
-        if drift.is_compared(zone.name, key):
-            staging.add(Part(key, part.ttl, part.records))
-        else:
-            own += 1
-    staging.flush()
+    has_file = job.source == ImportSource.FILE
+    own = import_files.read(job) if has_file else 0
+    if provider.can_list:
+        staging = Staging(job, served=True, counts=not has_file)
+        for part in provider.read_zone(zone.name):
+            key = Key(part.name, part.type)
+            if drift.is_compared(zone.name, key):
+                staging.add(Part(key, part.ttl, part.records))
+            else:
+                own += not has_file
+        staging.flush()
+    if has_file:
+        import_files.check(job)
     import_jobs.count(job, {}, own=own)
     with transaction.atomic():
         import_jobs.guard(
@@ -165,14 +179,19 @@ def _fail(job: ZoneImport, error: DnsorchError) -> None:
 
 def _take(job: ZoneImport) -> bool:
     """Take the RRsets that come next; say whether there were any."""
-    page = import_jobs.next_page(job)
+    page = import_jobs.next_page(job, job.cursor)
     if not page.last:
         return False
+    if job.source == ImportSource.FILE:
+        with transaction.atomic():
+            import_jobs.guard(job)
+            _note(job, page, *import_files.take(job, page))
+        return True
     right, wrong = acceptable(job.zone.name, page.given)
     with transaction.atomic():
         import_jobs.guard(job)
         found = adoption.adopt(job.zone, right, job.request, since=job.read_at)
-        _note(job, page, found, wrong)
+        _note(job, page, found, wrong=wrong)
     return True
 
 
@@ -200,7 +219,11 @@ def acceptable(
 
 
 def _note(
-    job: ZoneImport, page: Page, found: Adopted, wrong: Mapping[Key, DnsorchError]
+    job: ZoneImport,
+    page: Page,
+    found: Adopted,
+    sent: int = 0,
+    wrong: Mapping[Key, DnsorchError] = MappingProxyType({}),
 ) -> None:
     done = job.done + page.records
     tenth = import_jobs.passed(job, done)
@@ -209,6 +232,7 @@ def _note(
         {**wrong, **found.refused},
         taken=len(found.taken),
         same=found.same,
+        sent=sent,
         in_motion=len(found.in_motion),
         warnings=len(found.warnings),
     )
@@ -225,27 +249,38 @@ def _note(
 
 
 def _finish(job: ZoneImport) -> None:
-    """Close the request: what was read from the server needs no other evidence."""
-    counts = job.counts
-    text = (
-        f"{counts.get('taken', 0)} RRset(s) taken over, {counts.get('same', 0)} were "
-        f"so already, {counts.get('in_motion', 0)} left to a change on its way"
-    )
-    entries = [Entry(Step.APPLIED, text, data={"counts": counts})]
-    if left_out := counts.get("left_out", 0):
-        entries.append(
-            Entry(
-                Step.VALIDATED,
-                f"{left_out} RRset(s) left out: dnsorch does not take them",
-                "warning",
-                {"left_out": job.left_out},
-            )
-        )
+    """Close the request, or leave that to its parts.
+
+    What was read from the server needs no other evidence.
+    """
     with transaction.atomic():
-        import_jobs.guard(job, phase=ImportPhase.DONE)
-        lifecycle.move([job.pk], Status.VERIFYING, entries)
-        outcomes.complete(job.zone_id, [job.pk], [])
+        if not job.request.parts.exists():
+            import_jobs.guard(job, phase=ImportPhase.DONE)
+            lifecycle.move([job.pk], Status.VERIFYING, _results(job))
+            outcomes.complete(job.zone_id, [job.pk], [])
+        else:
+            import_jobs.guard(job, phase=ImportPhase.WAITING)
+            timeline.append([job.pk], *_results(job))
+            lifecycle.close_parts(job.pk)
     import_jobs.end(job)
+
+
+def _results(job: ZoneImport) -> list[Entry]:
+    """Return what the timeline says of what became of the RRsets."""
+    counts = job.counts
+    said = {
+        "taken": "taken over",
+        "same": "were so already",
+        "sent": "on their way to the server",
+        "in_motion": "left to a change on its way",
+    }
+    parts = [f"{counts.get(name, 0)} {text}" for name, text in said.items()]
+    entries = [Entry(Step.APPLIED, f"RRsets: {', '.join(parts)}", data=counts)]
+    if left_out := counts.get("left_out", 0):
+        text = f"{left_out} RRset(s) left out: dnsorch does not take them"
+        data = {"left_out": job.left_out}
+        entries.append(Entry(Step.VALIDATED, text, "warning", data))
+    return entries
 
 
 def hurry(request: Request) -> None:

@@ -261,9 +261,9 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing(
     fill(zone, 3)
     request = asked()
 
-    def sleep(job: ZoneImport) -> import_jobs.Page:
+    def sleep(job: ZoneImport, after: str) -> import_jobs.Page:
         ZoneImport.objects.update(epoch=job.epoch + 1)
-        return page(job)
+        return page(job, after)
 
     page = import_jobs.next_page
     monkeypatch.setattr(import_jobs, "next_page", sleep)
