@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,9 +10,11 @@ from typing import IO
 
 from django.db import transaction
 
+from dns_records import names, zone_files
 from dns_records.models import ImportFile, ImportSource, Lane, Zone, ZoneImport
 from dns_records.providers import registry
 from dns_records.services import wake, zones
+from dns_records.zone_files import Mistake
 from dnsorch.exceptions import Conflict, Invalid, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
@@ -24,6 +27,8 @@ from requests_tracker.status import OPEN
 
 ACTION = "import"
 PIECE = 256 * 1024
+# A larger file is looked into by a worker.
+READ_AT_ONCE = 256 * 1024
 
 
 class ImportInProgress(Conflict):
@@ -69,10 +74,15 @@ def submit(order: Order, *, access: Access, origin: Origin, doorway: Doorway) ->
         IdempotencyKeyReused, IdempotencyInProgress: there is no new request then.
     """
 
+    # No lock is held while it is read.
+    wrong = _mistakes(order)
+
     def perform(request: Request) -> None:
         zone = zones.get_for_write(access, order.zone)
         request.zone = zone.name
         source = source_of(zone, order)
+        if wrong:
+            raise zone_files.refusal(wrong)
         _check_none_is_open(zone)
         entries = [
             origin.received(),
@@ -114,6 +124,22 @@ def source_of(zone: Zone, order: Order) -> ImportSource:
         return ImportSource(provider.lists_by)
     reason = Reason("/source", SourceNotAvailable.code, why)
     raise SourceNotAvailable(why, reasons=(reason,))
+
+
+def _mistakes(order: Order) -> list[Mistake]:
+    """Return what is wrong with a file that is read while its sender waits."""
+    if order.file is None or order.file.seek(0, io.SEEK_END) > READ_AT_ONCE:
+        return []
+    try:
+        zone = names.zone_name(order.zone)
+    except Invalid:
+        return []  # of more interest than what is in the file
+    order.file.seek(0)
+    text = io.TextIOWrapper(order.file, encoding="utf-8")
+    try:
+        return zone_files.read(text, zone, lambda *_: None).mistakes
+    finally:
+        text.detach()
 
 
 def _check_none_is_open(zone: Zone) -> None:

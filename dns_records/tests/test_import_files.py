@@ -175,8 +175,9 @@ def test_an_import_fails_with_its_part(zone: Zone) -> None:
     ],
 )
 def test_a_file_that_is_wrong_is_refused_and_nothing_is_taken(
-    zone: Zone, text: str, code: str, says: str
+    zone: Zone, text: str, code: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(imports, "READ_AT_ONCE", 0)
     add("taken", A)
     before = wanted(zone)
     request = asked(f"$TTL 300\n{text}")
@@ -187,6 +188,12 @@ def test_a_file_that_is_wrong_is_refused_and_nothing_is_taken(
     assert [each["code"] for each in failed.error["errors"]] == [code]
     assert says in failed.error["detail"]
     assert wanted(zone) == before
+
+
+def test_a_small_file_is_looked_into_at_the_door(zone: Zone) -> None:
+    rejected = asked("$TTL 300\nwww A 192.0.2.256\n")
+    assert (rejected.status, rejected.error_code) == ("rejected", "invalid_zone_file")
+    assert not ImportFile.objects.exists()
 
 
 def test_a_file_comes_in_pieces(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
