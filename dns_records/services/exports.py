@@ -12,6 +12,7 @@ from dns_records.models import Record, Zone
 from dns_records.nameservers import Answer, Question
 from dnsorch import clock
 
+CONTENT_TYPE = "text/dns; charset=utf-8"  # RFC 4027
 AT_ONCE = 2000
 LINES_AT_ONCE = 500
 #: Stand for SOA and NS where no name server tells them (RFC 2606).
@@ -67,3 +68,9 @@ def _of_apex(zone: Zone) -> tuple[Sequence[tuple[str, Answer]], str]:
     if not own.filter(rrset__type="NS", rrset__present=True).exists():
         made_up.append(("NS", Answer(zone.default_ttl, (MADE_UP_NS,))))
     return made_up, " ".join(why.split())
+
+
+def disposition(zone: Zone) -> str:
+    """Return what a browser calls the file (RFC 6266); a name may hold a slash."""
+    name = "".join(c if c.isalnum() or c in "-._" else "_" for c in zone.name)
+    return f'attachment; filename="{name}zone"'

@@ -143,10 +143,8 @@ class ExportView(TrackedView, viewsets.GenericViewSet[Zone]):
         found = zones.get(self.access, names.zone_name(zone))
         return StreamingHttpResponse(
             exports.chunks(found),
-            content_type=f"{ZoneFileParser.media_type}; charset=utf-8",
-            headers={
-                "Content-Disposition": f'attachment; filename="{file_name(found)}"'
-            },
+            content_type=exports.CONTENT_TYPE,
+            headers={"Content-Disposition": exports.disposition(found)},
         )
 
 
@@ -177,8 +175,3 @@ class CheckView(TrackedView, viewsets.GenericViewSet[Zone]):
         ]
         ok = bool(answers) and all(each["level"] == Level.OK for each in answers)
         return Response({"zone": found.name, "ok": ok, "nameservers": answers})
-
-
-def file_name(zone: Zone) -> str:
-    """Return what a browser calls the file; a name may hold a slash."""
-    return "".join(c if c.isalnum() or c in "-._" else "_" for c in zone.name) + "zone"
