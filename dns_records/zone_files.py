@@ -97,7 +97,7 @@ def read(file: IO[str], zone: str, take: Take) -> Reading:
     except UnicodeDecodeError:
         line = tokens.where()[1]
         sink.mistakes.append(Mistake(line, InvalidZoneFile.code, "it is not UTF-8"))
-    except (dns.exception.DNSException, ValueError) as error:
+    except (dns.exception.DNSException, UnicodeError) as error:
         sink.mistakes.append(_syntax(reader, error))
     found.records, found.own = sink.records, sink.own
     return found

@@ -47,7 +47,7 @@ class _Pieces(io.RawIOBase):
         """Fill ``buffer`` as far as the piece goes; 0 at the end."""
         if not self._piece and self._ids:
             octets = self._job.pieces.values_list("octets", flat=True)
-            self._piece = memoryview(octets.get(pk=self._ids.pop(0)))
+            self._piece = memoryview(bytes(octets.get(pk=self._ids.pop(0))))
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]

@@ -31,7 +31,7 @@ def test_what_the_server_holds_is_imported(admin_client: Client, zone: Zone) -> 
     request = Request.objects.get()
     assert answer.url == f"/admin/requests_tracker/request/{request.pk}/change/"
     assert said(answer) == [("success", "example.test. is imported")]
-    assert (request.source, request.requester) == ("admin", "session:admin")
+    assert (request.source, request.requester) == ("admin", "user:admin")
     assert "reading, 0 records" in admin_client.get(answer.url).content.decode()
     import_run.run(zone.pk)
     for url in (answer.url, f"{page}change/"):
