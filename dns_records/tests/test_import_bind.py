@@ -104,6 +104,7 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_records_are_taken_over_by_transfer(bind: Bind, bind_zone: Zone) -> None:
     fill(bind, RECORDS)
     before, started = peak_mib(), time.monotonic()
