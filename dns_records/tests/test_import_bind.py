@@ -54,7 +54,8 @@ def bind(daemons: Daemons) -> Iterator[Bind]:
     server = daemons.server("bind")
     assert isinstance(server, Bind)
     yield server
-    server.wipe()
+    if RECORDS <= 1500:
+        server.wipe()  # by one message
 
 
 @pytest.fixture
@@ -107,18 +108,20 @@ def peak_mib() -> float:
 @pytest.mark.django_db(transaction=True)
 def test_many_records_are_taken_over_by_transfer(bind: Bind, bind_zone: Zone) -> None:
     fill(bind, RECORDS)
-    before, started = peak_mib(), time.monotonic()
+    before, started, cpu = peak_mib(), time.monotonic(), time.process_time()
 
     request = imported(bind_zone, Order(ZONE, "transfer"))
 
     seconds, grown = time.monotonic() - started, peak_mib() - before
+    cpu = time.process_time() - cpu
     assert fresh(request).status == "completed", request.error
     progress = selectors.imports.of_requests([request.pk])[request.pk]
     # And the address of the name server, which was there before.
     assert progress["counts"]["taken"] == RECORDS + 1
     assert Record.objects.filter(rrset__zone=bind_zone).count() == RECORDS + 1
     assert Change.objects.filter(request=request, status="verified").exists()
-    print(f"\n{RECORDS} records in {seconds:.1f} s, {grown:.0f} MiB more at the peak")
+    print(f"\n{RECORDS} records in {seconds:.1f} s ({cpu:.1f} s of CPU here)")
+    print(f"{grown:.0f} MiB more at the peak")
     if RECORDS <= 10_000:
         assert reconcile.audit(bind_zone).differences == ()
     started = time.monotonic()
