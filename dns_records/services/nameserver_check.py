@@ -63,7 +63,7 @@ def run(zone_ids: Sequence[int]) -> Outcome:
     """Ask every name server of these zones, all at the same time; judge each."""
     zones = list(Zone.objects.filter(pk__in=zone_ids))
     questions = [(zone, address) for zone in zones for address in zone.nameservers]
-    reports = iter(_ask(questions))
+    reports = iter(_ask(questions, BUDGET_S))
     findings: list[Finding] = []
     for zone in zones:
         own = [next(reports) for _ in zone.nameservers]
@@ -80,9 +80,7 @@ def ask(zone: Zone) -> list[tuple[Report, Finding]]:
     return list(zip(reports, judge(zone.name, reports), strict=bool(reports)))
 
 
-def _ask(
-    questions: Sequence[tuple[Zone, str]], budget_s: float = BUDGET_S
-) -> Iterable[Report]:
+def _ask(questions: Sequence[tuple[Zone, str]], budget_s: float) -> Iterable[Report]:
     deadline = Deadline(budget_s)
 
     def ask_one(what: tuple[Zone, str]) -> Report:
