@@ -57,6 +57,7 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "part_of": None,
         "parts": [],
         "atomicity": "whole",
+        "progress": None,
         "changes": [
             {
                 "name": "www.example.test.",
