@@ -10,6 +10,7 @@ from celery import shared_task
 
 from dns_records.services import (
     delivery,
+    import_run,
     nameserver_check,
     reconcile,
     verification,
@@ -43,6 +44,14 @@ def verify(zone_id: int) -> None:
 def compare(zone_id: int) -> None:
     """Compare a zone with its update server, and put back what is not as it was."""
     reconcile.run_due(zone_id)
+
+
+# A large zone takes minutes to be read, and cannot be read by halves.
+@shared_task(name=wake.IMPORT, time_limit=3600)
+def import_zone(zone_id: int) -> None:
+    """Work on the import of a zone for a while, then let others have their turn."""
+    if import_run.run(zone_id):
+        wake.publish(wake.IMPORT, zone_id)
 
 
 @shared_task(name=nameserver_check.TASK, ignore_result=False, track_started=True)

@@ -374,6 +374,10 @@ DNSORCH_REQUEST_RETENTION_DAYS = env.int("DNSORCH_REQUEST_RETENTION_DAYS", defau
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
 # Threads of the API that may wait for a client's body at the same time.
 DNSORCH_BODY_SLOTS = env.int("DNSORCH_BODY_SLOTS", default=4)
+# The largest zone file that is taken over HTTP; other bodies have at most 1 MiB.
+DNSORCH_IMPORT_MAX_OCTETS = env.int(
+    "DNSORCH_IMPORT_MAX_OCTETS", default=32 * 1024 * 1024
+)
 DNSORCH_FAILPOINTS = env.str("DNSORCH_FAILPOINTS", default="")
 if DNSORCH_FAILPOINTS and not EMBEDDED:
     raise ImproperlyConfigured("DNSORCH_FAILPOINTS is for tests, in the dev profile")

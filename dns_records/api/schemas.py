@@ -168,9 +168,18 @@ def or_plan(
     name: str, answer: type[serializers.Serializer[Any]]
 ) -> PolymorphicProxySerializer:
     """Return what 200 says of a write: its answer when final, or the plan."""
+    return or_preview(name, answer, PlanSchema, PlansSchema)
+
+
+def or_preview(
+    name: str,
+    answer: type[serializers.Serializer[Any]],
+    *previews: type[serializers.Serializer[Any]],
+) -> PolymorphicProxySerializer:
+    """Return what 200 says of a write: its answer when final, or that of a dry run."""
     return PolymorphicProxySerializer(
         component_name=name,
-        serializers=[answer, PlanSchema, PlansSchema],
+        serializers=[answer, *previews],
         resource_type_field_name=None,
     )
 

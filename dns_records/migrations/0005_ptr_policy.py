@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dns_records', '0003_reconcile'),
+        ('dns_records', '0004_zone_jobs'),
     ]
 
     operations = [

@@ -6,6 +6,13 @@ from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
 from dns_records.models.schedule import ScheduledChange
 from dns_records.models.zone import Fencing, PtrPolicy, VerifyPolicy, Zone
+from dns_records.models.zone_import import (
+    ImportFile,
+    ImportPart,
+    ImportPhase,
+    ImportSource,
+    ZoneImport,
+)
 
 __all__ = [
     "Action",
@@ -15,6 +22,10 @@ __all__ = [
     "Change",
     "ChangeStatus",
     "Fencing",
+    "ImportFile",
+    "ImportPart",
+    "ImportPhase",
+    "ImportSource",
     "Lane",
     "LaneState",
     "OwnerName",
@@ -24,4 +35,5 @@ __all__ = [
     "ScheduledChange",
     "VerifyPolicy",
     "Zone",
+    "ZoneImport",
 ]

@@ -4,10 +4,20 @@ from dns_records.selectors import (
     backends,
     explain,
     history,
+    imports,
     records,
     requests,
     rrsets,
     zones,
 )
 
-__all__ = ["backends", "explain", "history", "records", "requests", "rrsets", "zones"]
+__all__ = [
+    "backends",
+    "explain",
+    "history",
+    "imports",
+    "records",
+    "requests",
+    "rrsets",
+    "zones",
+]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dns_records.models import Change, ScheduledChange
 from dns_records.plan import public_action
+from dns_records.selectors import imports
 from dnsorch import clock
 from requests_tracker import selectors as tracker
 from requests_tracker.models import Request, RequestEvent
@@ -24,10 +25,13 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
     """Return requests as v2 shows them, in the order given."""
     ids = [request.pk for request in requests]
     changes: dict[UUID, list[Change]] = {}
-    rows = Change.objects.filter(request__in=ids).select_related("superseded_by")
+    # An import may have a hundred thousand; the histories of the RRsets show them.
+    few = [request.pk for request in requests if request.action != "import"]
+    rows = Change.objects.filter(request__in=few).select_related("superseded_by")
     for change in rows.order_by("id"):
         changes.setdefault(change.request_id, []).append(change)
     timelines = tracker.requests.events_of(ids)
+    progress = imports.of_requests(ids)
     parts = tracker.requests.parts_of(ids)
     waited = ScheduledChange.objects.filter(
         pk__in=[each.pk for each in requests if each.not_before]
@@ -40,7 +44,10 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
             parts.get(each.pk, []),
             timelines.get(each.pk, []),
         )
-        | {"scheduled": _scheduled(scheduled.get(each.pk))}
+        | {
+            "scheduled": _scheduled(scheduled.get(each.pk)),
+            "progress": progress.get(each.pk),
+        }
         for each in requests
     ]
 

@@ -236,15 +236,10 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
     locked, planned = prepared.locked, prepared.plan
     zone = locked.zone
     check_size(planned.images)
-    operations = [step.operation for step in planned.steps]
-    locked.lives |= lifetimes.given(operations, request.pk)
-    was = _was(locked, planned)
-    wanted.write(locked, planned.images, prepared.rrset_comments)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(
-        _row(request, locked, step, was.pop(step.operation.key, {}))
-        for step in planned.steps
+        make_wanted(request, locked, planned, prepared.rrset_comments)
     )
     count = len(planned.steps)
     return [
@@ -262,6 +257,28 @@ def validated(zone: Zone, count: int, warnings: Sequence[Notice]) -> Entry:
         f"{count} change(s) of {zone.name} are valid",
         data={"warnings": [each.as_dict() for each in warnings]},
     )
+
+
+def make_wanted(
+    request: Request,
+    locked: Locked,
+    planned: Plan,
+    comments: Mapping[Key, str | None] | None = None,
+    *,
+    held: bool = False,
+) -> list[Change]:
+    """Make the plan the wanted state; return its changes, which are not stored yet.
+
+    ``held``: the update server has it so already.
+    """
+    operations = [step.operation for step in planned.steps]
+    locked.lives |= lifetimes.given(operations, request.pk)
+    was = _was(locked, planned)
+    wanted.write(locked, planned.images, comments, held=held)
+    return [
+        _row(request, locked, step, was.pop(step.operation.key, {}))
+        for step in planned.steps
+    ]
 
 
 def context(zone: Zone) -> validation.Context:

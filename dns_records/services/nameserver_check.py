@@ -22,6 +22,8 @@ from dnsorch.operator_tasks.outcome import Finding, Level, Outcome
 TASK = "dns_records.check_nameservers"
 MAX_ZONES = 100
 BUDGET_S = 30.0
+# While a client waits.
+WAITED_S = 5.0
 AT_ONCE = 32
 
 
@@ -58,7 +60,7 @@ def run(zone_ids: Sequence[int]) -> Outcome:
     """Ask every name server of these zones, all at the same time; judge each."""
     zones = list(Zone.objects.filter(pk__in=zone_ids))
     questions = [(zone, address) for zone in zones for address in zone.nameservers]
-    reports = iter(_ask(questions))
+    reports = iter(_ask(questions, BUDGET_S))
     findings: list[Finding] = []
     for zone in zones:
         own = [next(reports) for _ in zone.nameservers]
@@ -69,11 +71,17 @@ def run(zone_ids: Sequence[int]) -> Outcome:
     return Outcome(_summary(findings, len(questions)), tuple(findings))
 
 
-def _ask(questions: Sequence[tuple[Zone, str]]) -> Iterable[Report]:
+def ask(zone: Zone) -> list[tuple[Report, Finding]]:
+    """Ask every name server of one zone, while somebody waits for the answers."""
+    reports = list(_ask([(zone, each) for each in zone.nameservers], WAITED_S))
+    return list(zip(reports, judge(zone.name, reports), strict=bool(reports)))
+
+
+def _ask(questions: Sequence[tuple[Zone, str]], budget_s: float) -> Iterable[Report]:
     return nameservers.ask_all(
         [(address, zone.name, []) for zone, address in questions],
         timeout=settings.DNSORCH_QUERY_TIMEOUT_S,
-        budget=BUDGET_S,
+        budget=budget_s,
         at_once=AT_ONCE,
     )
 

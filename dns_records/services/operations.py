@@ -14,6 +14,8 @@ from dns_records.plan import Operation
 from dns_records.services import (
     arguments,
     changes,
+    import_run,
+    imports,
     lanes,
     schedules,
     wake,
@@ -73,6 +75,7 @@ def hurry(access: Access, request: Request) -> None:
         queued = Request.objects.filter(pk=request.pk, status=Status.QUEUED)
         if not queued.update(next_attempt_at=None):
             raise not_retryable(request)
+        import_run.hurry(request)
         entry = Entry(Step.ENQUEUED, f"tried again now: asked for by {access.owner}")
         timeline.append([request.pk], entry)
         transaction.on_commit(partial(wake.publish_aside, wake.DELIVER, zone.pk))
@@ -85,7 +88,7 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         IllegalTransition: it has not failed.
         Forbidden: they may only read it.
     """
-    if request.parts_expected is not None:
+    if request.parts_expected is not None and request.action != imports.ACTION:
         raise IllegalTransition(
             "a request with parts cannot be retried as a whole: retry each part that "
             "failed; they are listed under parts"
@@ -110,6 +113,8 @@ def what_failed(access: Access, request: Request) -> Retry:
     zone = _zone(access, request)
     if request.status != Status.FAILED or zone is None:
         raise not_retryable(request)
+    if request.action == imports.ACTION:
+        raise IllegalTransition("an import is not retried: import the zone anew")
     return Retry(request, zone)
 
 

@@ -19,6 +19,8 @@ from dns_records.services import (
     compensation,
     delivery,
     expiry,
+    import_jobs,
+    import_run,
     queue,
     reconcile,
     schedules,
@@ -75,6 +77,8 @@ class Sweeper:
         for zone_id, since in reconcile.due():
             compare = reconcile.run_due
             found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
+        for zone_id, since in import_jobs.due():
+            found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
         found += expire_overdue()
         found += settle_parents()
         logger.debug("swept", found=found, at=str(now))

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dns_records import rdata
-from dns_records.images import Image, Key
+from dns_records.images import Image, Key, dump
 from dns_records.lifetimes import Life, Lives
 from dns_records.models import OwnerName, Record, RRset, Zone
 from dns_records.validation.neighbours import parents
@@ -100,11 +100,14 @@ def write(
     locked: Locked,
     images: Mapping[Key, Image | None],
     comments: Mapping[Key, str | None] | None = None,
+    *,
+    held: bool = False,
 ) -> None:
     """Make ``images`` the wanted state of their RRsets, in few statements.
 
     An RRset that is as it should be keeps its version. ``comments`` are of RRsets
-    whose comment changes. What the hints and lives in ``locked`` say of records is
+    whose comment changes; what changes is applied too where the update server has
+    ``held`` it already. What the hints and lives in ``locked`` say of records is
     written too. ``locked`` is brought up to date, new RRsets included.
     """
     comments = comments or {}
@@ -131,11 +134,11 @@ def write(
         row.present = image is not None
         row.ttl = image.ttl if image else row.ttl
         row.comment = comments.get(key, row.comment) if image else None
+        row.applied = dump(image) if held else row.applied
         row.updated_at = now
+    fields = ["version", "present", "ttl", "comment", "updated_at"]
     RRset.objects.bulk_create(new)
-    RRset.objects.bulk_update(
-        changed, ["version", "present", "ttl", "comment", "updated_at"]
-    )
+    RRset.objects.bulk_update(changed, [*fields, "applied"] if held else fields)
     _write_records(locked, images)
     _write_counters(locked, {key.name for key in images})
 

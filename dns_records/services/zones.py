@@ -19,12 +19,13 @@ from dns_records.models import (
     ScheduledChange,
     VerifyPolicy,
     Zone,
+    ZoneImport,
 )
 from dns_records.models.change import ChangeStatus
 from dns_records.models.zone import MAX_TTL
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
-from requests_tracker.status import Status
+from requests_tracker.status import OPEN, Status
 
 MAX_PARAMETERS = 5000
 
@@ -193,6 +194,8 @@ def _check_lane_is_empty(zone: Zone) -> None:
     undecided = Batch.objects.filter(lane=zone.pk, status="sent")
     if waiting.exists() or undecided.exists():
         raise LaneNotEmpty(f"changes of {zone.name} are still on their way")
+    if ZoneImport.objects.filter(zone=zone, request__status__in=sorted(OPEN)).exists():
+        raise LaneNotEmpty(f"an import of {zone.name} is not final yet")
 
 
 def _check_policy(zone: Zone) -> None:

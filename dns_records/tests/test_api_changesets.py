@@ -60,6 +60,7 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "atomicity": "whole",
         "not_before": None,
         "scheduled": None,
+        "progress": None,
         "changes": [
             {
                 "name": "www.example.test.",

@@ -96,6 +96,27 @@ class ChangeSchema(serializers.Serializer[object]):
     nameservers = SeenSchema(many=True)
 
 
+class LeftOutSchema(serializers.Serializer[object]):
+    """An RRset that an import left out, and why."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProgressSchema(serializers.Serializer[object]):
+    """How far an import is; what is not known yet is null."""
+
+    phase = serializers.ChoiceField(choices=["reading", "taking", "waiting", "done"])
+    percent = serializers.IntegerField(allow_null=True)
+    records = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    eta_s = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(child=serializers.IntegerField())
+    left_out = LeftOutSchema(many=True)
+
+
 class PartSchema(serializers.Serializer[object]):
     """A part of a request; a request of its own, with an outcome of its own."""
 
@@ -118,7 +139,10 @@ class ScheduledSchema(serializers.Serializer[object]):
 
 
 class RequestV2(RequestBase):
-    """A request as v2 shows it, with its changes or the parts that have them."""
+    """A request as v2 shows it, with its changes or the parts that have them.
+
+    The changes of an import are not among them: they may be very many.
+    """
 
     parts = PartSchema(many=True)
     atomicity = serializers.ChoiceField(choices=["whole", "per zone", "per part"])
@@ -130,3 +154,4 @@ class RequestV2(RequestBase):
         help_text="What a request with not_before asks for; null of any other.",
     )
     changes = ChangeSchema(many=True)
+    progress = ProgressSchema(allow_null=True)

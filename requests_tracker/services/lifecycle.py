@@ -239,6 +239,13 @@ def move(
     return moved
 
 
+def prolong(request_id: UUID, until: datetime) -> None:
+    """Move the deadline of a request that makes progress, if ``until`` is later."""
+    Request.objects.filter(pk=request_id, status__in=status.OPEN).update(
+        deadline_at=Greatest("deadline_at", Value(until))
+    )
+
+
 def settle_later(moved: Iterable[Request]) -> None:
     """Settle the requests that these are parts of, once what they did is committed.
 

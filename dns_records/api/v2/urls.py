@@ -7,6 +7,7 @@ from dns_records.api.v2.changesets import ChangesetViewSet
 from dns_records.api.v2.explain import ExplainViewSet
 from dns_records.api.v2.history import HistoryViewSet
 from dns_records.api.v2.rrsets import RRsetViewSet
+from dns_records.api.v2.zone_life import CheckView, ExportView, ImportView
 from dns_records.api.v2.zones import ZoneViewSet
 
 router = SimpleRouter()
@@ -22,8 +23,16 @@ rrset = RRsetViewSet.as_view({"get": "retrieve", "put": "update", "delete": "des
 history = HistoryViewSet.as_view({"get": "list"})
 explain = ExplainViewSet.as_view({"get": "retrieve"})
 
+ZONE = r"zones/(?P<zone>[^/]+)/"
+zone_import = ImportView.as_view({"post": "create"})
+zone_export = ExportView.as_view({"get": "retrieve"})
+zone_check = CheckView.as_view({"post": "create"})
+
 urlpatterns = [
     path("explain/", explain, name="explain"),
+    re_path(rf"^{ZONE}import/$", zone_import, name="zone-import"),
+    re_path(rf"^{ZONE}export/$", zone_export, name="zone-export"),
+    re_path(rf"^{ZONE}check/$", zone_check, name="zone-check"),
     re_path(rf"^{RRSETS}$", rrsets, name="rrset-list"),
     # Before the RRset itself: no type is called "history".
     re_path(rf"^{RRSET}history/$", history, name="rrset-history"),

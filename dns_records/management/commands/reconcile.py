@@ -8,12 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dns_records import names
-from dns_records.models import Zone
+from dns_records.management.zone_argument import zone_of
 from dns_records.providers.errors import ProviderError
 from dns_records.services import reconcile
 from dns_records.services.reconcile import Audit, Order
-from dnsorch.exceptions import Invalid
 from requests_tracker.models import Source
 from requests_tracker.services.idempotency import Answer
 
@@ -52,7 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare, put right if asked to, and say it by the exit code too."""
-        zone = _zone(options["zone"])
+        zone = zone_of(options["zone"], returncode=CANNOT_TELL)
         try:
             audit = reconcile.audit(zone)
         except ProviderError as error:
@@ -81,17 +79,6 @@ class Command(BaseCommand):
         for answer in answers:
             made = _made(answer)
             self.stdout.write(f"request {made['id']}: {made['status']}")
-
-
-def _zone(text: str) -> Zone:
-    try:
-        name = names.zone_name(text)
-    except Invalid as error:
-        raise CommandError(error.detail, returncode=CANNOT_TELL) from error
-    zone = Zone.objects.select_related("backend").filter(name=name).first()
-    if zone is None:
-        raise CommandError(f"no zone {name} is registered", returncode=CANNOT_TELL)
-    return zone
 
 
 def _made(answer: Answer) -> dict[str, str]:
