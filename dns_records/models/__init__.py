@@ -2,20 +2,26 @@
 
 from dns_records.models.backend import Backend
 from dns_records.models.change import Action, Change, ChangeStatus
+from dns_records.models.drift import AuditKind, AuditTask, Drift, DriftKind
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
-from dns_records.models.zone import Fencing, VerifyPolicy, Zone
+from dns_records.models.zone import Fencing, Mode, VerifyPolicy, Zone
 
 __all__ = [
     "Action",
+    "AuditKind",
+    "AuditTask",
     "Backend",
     "Batch",
     "BatchStatus",
     "Change",
     "ChangeStatus",
+    "Drift",
+    "DriftKind",
     "Fencing",
     "Lane",
     "LaneState",
+    "Mode",
     "OwnerName",
     "RRset",
     "Record",
