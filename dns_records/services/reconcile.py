@@ -18,14 +18,13 @@ import structlog
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from dns_records import coalesce, drift
-from dns_records.drift import Difference, Served
+from dns_records import coalesce
+from dns_records.drift import Difference
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, Lane, RRset, Zone
 from dns_records.plan import Operation
-from dns_records.providers import registry
 from dns_records.providers.errors import ProviderError
-from dns_records.services import changes, unfenced, wanted, zones
+from dns_records.services import changes, comparison, unfenced, wanted, zones
 from dns_records.services.changes import Prepared
 from dnsorch import clock
 from dnsorch.exceptions import Conflict
@@ -109,43 +108,14 @@ def audit(zone: Zone) -> Audit:
     Raises:
         ProviderError: the server does not tell.
     """
-    started = clock.now()
-    backend = zone.backend
-    provider = registry.for_backend(
-        backend.driver, backend.options, backend.secret_reference
-    )
-    served = Served(zone.name)
-    for part in provider.read_zone(zone.name):
-        served.add(Key(part.name, part.type), part.ttl, part.records)
-    images = served.images()
-    rows = RRset.objects.filter(zone=zone, applied__isnull=False)
-    applied = {
-        Key(name, rtype): image
-        for name, rtype, data in rows.values_list("name", "type", "applied").iterator()
-        if (image := Image.load(data))
-        and drift.is_compared(zone.name, Key(name, rtype))
-    }
-    # Read after the images: what was applied meanwhile is among them.
-    moving = unfenced.keys_in_motion(zone, started)
-    unknown = [key for key in images if key not in applied]
-    found = drift.compare(applied, images, _deleted(zone, unknown))
-    kept = tuple(each for each in found if each.key not in moving)
-    return Audit(zone.name, started, len(images), len(found) - len(kept), kept)
-
-
-def _deleted(zone: Zone, keys: Sequence[Key]) -> list[Key]:
-    """Return those of ``keys`` that dnsorch once wrote, and has deleted since."""
-    names = sorted({key.name for key in keys})
-    found: set[Key] = set()
-    for start in range(0, len(names), MAX_RRSETS):
-        rows = Change.objects.filter(
-            zone=zone,
-            name__in=names[start : start + MAX_RRSETS],
-            applied_at__isnull=False,
-            rrset__present=False,
-        )
-        found |= {Key(*row) for row in rows.values_list("name", "type").distinct()}
-    return sorted(found & set(keys))
+    differences: list[Difference] = []
+    in_motion = 0
+    with comparison.of(zone) as compared:
+        for part in compared.found():
+            differences += part.differences
+            in_motion += len(part.in_motion)
+        rrsets = compared.rrsets()
+    return Audit(zone.name, compared.at, rrsets, in_motion, tuple(differences))
 
 
 # --- putting back ---------------------------------------------------------------------
