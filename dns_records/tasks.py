@@ -9,9 +9,11 @@ from typing import Any
 from celery import shared_task
 
 from dns_records.services import (
+    audits,
     delivery,
     nameserver_check,
     reconcile,
+    serial_watch,
     verification,
     wake,
 )
@@ -43,6 +45,18 @@ def verify(zone_id: int) -> None:
 def compare(zone_id: int) -> None:
     """Compare a zone with its update server, and put back what is not as it was."""
     reconcile.run_due(zone_id)
+
+
+@shared_task(name=wake.AUDIT)
+def audit(zone_id: int) -> None:
+    """Compare a zone with its update server, or resolve what differs."""
+    audits.run_due(zone_id)
+
+
+@shared_task(name=wake.WATCH)
+def watch_serial(zone_id: int) -> None:
+    """See whether other hands have written to a zone."""
+    serial_watch.look(zone_id)
 
 
 @shared_task(name=nameserver_check.TASK, ignore_result=False, track_started=True)

@@ -22,9 +22,9 @@ class Drift(models.Model):
     """An RRset that an audit found not as it was left.
 
     It is open until an audit finds it right, or a request has seen to it: the one in
-    ``resolving`` does now, or has done so at ``resolved_at``. ``touched_by`` is the last
-    request that wrote the RRset before. ``seen_at`` is when the audit that saw it last
-    had begun.
+    ``resolving`` does now, or has done so at ``resolved_at``. ``touched_by`` is the
+    last request that wrote the RRset before. ``seen_at`` is when the audit that saw it
+    last had begun.
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -1,5 +1,5 @@
 """Reads of the wanted state and of what became of changes."""
 
-from dns_records.selectors import backends, records, requests, rrsets, zones
+from dns_records.selectors import backends, drift, records, requests, rrsets, zones
 
-__all__ = ["backends", "records", "requests", "rrsets", "zones"]
+__all__ = ["backends", "drift", "records", "requests", "rrsets", "zones"]

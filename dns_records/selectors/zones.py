@@ -62,6 +62,7 @@ def body(zone: Any) -> dict[str, Any]:
         "fencing": zone.fencing,
         "default_ttl": zone.default_ttl,
         "mode": zone.mode,
+        "audit_interval_s": zone.audit_interval_s,
         "serial": zone.serial,
         "counts": {
             "rrsets": zone.rrset_count,
@@ -76,5 +77,6 @@ def body(zone: Any) -> dict[str, Any]:
         "links": {
             "self": f"/api/v2/zones/{quote(zone.name)}/",
             "rrsets": f"/api/v2/zones/{quote(zone.name)}/rrsets/",
+            "drift": f"/api/v2/zones/{quote(zone.name)}/drift/",
         },
     }

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Operation
-from dns_records.services import changes, lanes, wake, wanted, withdrawal, zones
+from dns_records.services import audits, changes, lanes, wake, wanted, withdrawal, zones
 from dns_records.services.changes import Prepared
 from dnsorch.exceptions import Forbidden, IllegalTransition
 from dnsorch.tokens.access import Access
@@ -69,6 +69,10 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
     zone = _zone(access, request)
     if request.status != Status.FAILED or zone is None:
         raise not_retryable(request)
+    if request.action == audits.AUDIT:
+        return audits.retry(access, origin, request, zone, doorway)
+    if request.action == audits.RESOLVE:
+        raise IllegalTransition("what is left of the drift can be resolved anew")
     again = Retry(request, zone)
     return changes.submit(
         lambda: again,

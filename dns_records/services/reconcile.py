@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from dns_records import coalesce
 from dns_records.drift import Difference
 from dns_records.images import Image, Key
-from dns_records.models import Change, ChangeStatus, Lane, RRset, Zone
+from dns_records.models import Change, ChangeStatus, Lane, Mode, RRset, Zone
 from dns_records.plan import Operation
 from dns_records.providers.errors import ProviderError
 from dns_records.services import changes, comparison, unfenced, wanted, zones
@@ -176,10 +176,13 @@ def order(reason: str) -> dict[str, str]:
     return vars(Order(reason)).copy()
 
 
-def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
+def restore(
+    zone: Zone, keys: Iterable[Key], by: Order, *, correlation_id: str = ""
+) -> list[Answer]:
     """Have RRsets written again as they are wanted; return what became of each request.
 
-    As many requests as messages are needed. Nothing else of the zone is touched.
+    As many requests as messages are needed, with one ``correlation_id`` or each with
+    its own. Nothing else of the zone is touched.
     """
     given = []
     for part in _parts(zone, sorted(keys)):
@@ -189,7 +192,7 @@ def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
         answer = changes.submit(
             lambda submission=submission: submission,  # type: ignore[misc]
             access=Access(by.requester, by.source),
-            origin=_origin(by),
+            origin=_origin(by, correlation_id),
             operation={"action": ACTION, "zone": zone.name},
             doorway=DOORWAY,
         )
@@ -197,13 +200,13 @@ def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
     return given
 
 
-def _origin(by: Order) -> Origin:
+def _origin(by: Order, correlation_id: str) -> Origin:
     return Origin(
         requester=by.requester,
         source=by.source,
         api_version="",
         action=ACTION,
-        correlation_id=str(new_id()),
+        correlation_id=correlation_id or str(new_id()),
         received_at=clock.now(),
     )
 
@@ -273,6 +276,11 @@ def run_due(zone_id: int) -> None:
 
 def _reconcile(zone: Zone, by: Order) -> None:
     mine = Lane.objects.filter(zone=zone)
+    if zone.mode == Mode.SHARED and by.requester == OURSELVES:
+        # What differs may be another's: a person decides.
+        mine.update(reconcile_at=None, reconcile_order=None)
+        mine.update(audit_at=Now(), audit_reason=by.reason)
+        return
     until = mine.values_list("reconcile_at", flat=True).get()
     try:
         found = audit(zone)

@@ -16,9 +16,11 @@ from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
+    audits,
     delivery,
     queue,
     reconcile,
+    serial_watch,
     verification,
     wake,
     withdrawal,
@@ -69,6 +71,11 @@ class Sweeper:
         for zone_id, since in reconcile.due():
             compare = reconcile.run_due
             found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
+        for zone_id, since in audits.due():
+            found += self._see_to(waited, wake.AUDIT, zone_id, audits.run_due, since)
+        for zone_id, seen in serial_watch.due():
+            look = serial_watch.look
+            found += self._see_to(waited, wake.WATCH, zone_id, look, seen)
         found += expire_overdue()
         logger.debug("swept", found=found, at=str(now))
         return found

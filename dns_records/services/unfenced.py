@@ -187,12 +187,17 @@ def recheck(zone: Zone) -> Recheck:
         queue.rrset_change(Key(row.name, row.type), Image.load(row.applied))
         for row in rows
     ]
-    wrong = _not_held(zone, images)
+    wrong = not_held(zone, images)
     moving = keys_in_motion(zone, started)
     return Recheck(tuple(batches), tuple(key for key in wrong if key not in moving))
 
 
-def _not_held(zone: Zone, images: Sequence[RRsetChange]) -> list[Key]:
+def not_held(zone: Zone, images: Sequence[RRsetChange]) -> list[Key]:
+    """Return which RRsets the server holds otherwise, none where it cannot be asked.
+
+    Raises:
+        ProviderError: it cannot be asked now.
+    """
     backend = zone.backend
     provider = registry.for_backend(
         backend.driver, backend.options, backend.secret_reference

@@ -98,7 +98,7 @@ def _check_unlimited(access: Access) -> None:
 
 def _model_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the model's fields for what a body says."""
-    plain = ("nameservers", "fencing", "default_ttl", "mode")
+    plain = ("nameservers", "fencing", "default_ttl", "mode", "audit_interval_s")
     found = {name: fields[name] for name in plain if name in fields}
     verify = fields.get("verify", {})
     found |= {f"verify_{name}": value for name, value in verify.items()}

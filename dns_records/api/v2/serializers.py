@@ -20,7 +20,7 @@ from dns_records.api.schemas import (
 )
 from dns_records.drafts import Draft, ExpectedDraft
 from dns_records.models import Fencing, VerifyPolicy
-from dns_records.models.zone import Mode
+from dns_records.models.zone import MAX_AUDIT_S, MIN_AUDIT_S, Mode
 from dns_records.tcp import Endpoint
 from dnsorch.api.serializers import StrictSerializer
 
@@ -156,6 +156,9 @@ class ZoneFields(StrictSerializer):
     fencing = serializers.ChoiceField(choices=Fencing.choices, required=False)
     default_ttl = TTLField(required=False)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
+    audit_interval_s = serializers.IntegerField(
+        min_value=MIN_AUDIT_S, max_value=MAX_AUDIT_S, required=False, allow_null=True
+    )
 
 
 class ZoneCreate(ZoneFields):
@@ -196,6 +199,7 @@ class ZoneSchema(serializers.Serializer[object]):
     fencing = serializers.ChoiceField(choices=Fencing.choices)
     default_ttl = serializers.IntegerField()
     mode = serializers.ChoiceField(choices=Mode.choices)
+    audit_interval_s = serializers.IntegerField(allow_null=True)
     serial = serializers.IntegerField(allow_null=True)
     counts = serializers.DictField(child=serializers.IntegerField())
     lane = serializers.DictField()

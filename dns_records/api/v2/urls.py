@@ -4,6 +4,7 @@ from django.urls import re_path
 from rest_framework.routers import SimpleRouter
 
 from dns_records.api.v2.changesets import ChangesetViewSet
+from dns_records.api.v2.drift import DriftViewSet
 from dns_records.api.v2.rrsets import RRsetViewSet
 from dns_records.api.v2.zones import ZoneViewSet
 
@@ -14,11 +15,18 @@ router.register("changesets", ChangesetViewSet, basename="changeset")
 # An RRset has two names, which a router cannot say; an owner name may hold a slash
 # (RFC 2317).
 RRSETS = r"zones/(?P<zone>[^/]+)/rrsets/"
+ZONE = r"zones/(?P<zone>[^/]+)/"
 rrsets = RRsetViewSet.as_view({"get": "list"})
 rrset = RRsetViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+audit = DriftViewSet.as_view({"post": "audit"})
+drift = DriftViewSet.as_view({"get": "list"})
+resolve = DriftViewSet.as_view({"post": "resolve"})
 
 urlpatterns = [
     re_path(rf"^{RRSETS}$", rrsets, name="rrset-list"),
     re_path(rf"^{RRSETS}(?P<name>.+)/(?P<rtype>[^/]+)/$", rrset, name="rrset-detail"),
+    re_path(rf"^{ZONE}audit/$", audit, name="zone-audit"),
+    re_path(rf"^{ZONE}drift/$", drift, name="drift-list"),
+    re_path(rf"^{ZONE}drift/resolve/$", resolve, name="drift-resolve"),
     *router.urls,
 ]
