@@ -285,9 +285,8 @@ def test_a_cancelled_resolution_lets_go_of_its_drift(
 
 
 def test_a_key_audits_once(api: APIClient, zone: Zone) -> None:
-    header = {"HTTP_IDEMPOTENCY_KEY": "once"}
-    first = api.post(f"{AT}audit/", **header)
-    again = api.post(f"{AT}audit/", **header)
+    first = api.post(f"{AT}audit/", HTTP_IDEMPOTENCY_KEY="once")
+    again = api.post(f"{AT}audit/", HTTP_IDEMPOTENCY_KEY="once")
     assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
     assert first.json()["id"] == again.json()["id"]
     assert AuditTask.objects.count() == 1
