@@ -58,7 +58,14 @@ class Drift(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.name} {self.type}"
+        texts = [
+            f"{image['ttl']} {' '.join(image['records'])}" if image else "nothing"
+            for image in (self.wanted, self.served)
+        ]
+        return (
+            f"{self.kind:<9} {self.name} {self.type}: "
+            f"wanted {texts[0]}, served {texts[1]}"
+        )
 
 
 class AuditKind(models.TextChoices):

@@ -78,7 +78,8 @@ def note(zone: Zone) -> Findings:
         for part in compared.found():
             with transaction.atomic():
                 _note(compared, part, found)
-            Lane.objects.filter(zone=zone).update(audit_claim=Now() + CLAIM)
+            claimed = Lane.objects.filter(zone=zone, audit_claim__isnull=False)
+            claimed.update(audit_claim=Now() + CLAIM)
     gone = open_in(zone).filter(seen_at__lt=compared.at)
     gone.update(resolved_at=clock.now())
     Lane.objects.filter(zone=zone).update(
