@@ -7,7 +7,7 @@ of it is overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -123,9 +123,28 @@ def differing(run: LaneRun, images: Sequence[RRsetChange]) -> list[RRsetChange]:
         ProviderError: it cannot be asked now.
     """
     zone = run.zone.name
-    if not images or run.provider.probe(zone, images):
-        return []
-    return [each for each in images if not run.provider.probe(zone, [each])]
+    found: list[RRsetChange] = []
+    for part in _questions(run, images):
+        if not run.provider.probe(zone, part):
+            found += [each for each in part if not run.provider.probe(zone, [each])]
+    return found
+
+
+def _questions(
+    run: LaneRun, images: Sequence[RRsetChange]
+) -> Iterator[Sequence[RRsetChange]]:
+    """Split images so that each part fits into a message."""
+    part: list[RRsetChange] = []
+    octets = 0
+    for image in images:
+        own = run.provider.message_octets(run.zone.name, [image])
+        if part and octets + own > run.provider.max_message_octets:
+            yield part
+            part, octets = [], 0
+        part.append(image)
+        octets += own
+    if part:
+        yield part
 
 
 def check_rest(run: LaneRun, rest: Sequence[RRsetChange]) -> None:
