@@ -11,6 +11,7 @@ from celery import shared_task
 from dns_records.services import (
     audits,
     delivery,
+    import_run,
     nameserver_check,
     reconcile,
     serial_watch,
@@ -57,6 +58,14 @@ def audit(zone_id: int) -> None:
 def watch_serial(zone_id: int) -> None:
     """See whether other hands have written to a zone."""
     serial_watch.look(zone_id)
+
+
+# A large zone takes minutes to be read, and cannot be read by halves.
+@shared_task(name=wake.IMPORT, time_limit=3600)
+def import_zone(zone_id: int) -> None:
+    """Work on the import of a zone for a while, then let others have their turn."""
+    if import_run.run(zone_id):
+        wake.publish(wake.IMPORT, zone_id)
 
 
 @shared_task(name=nameserver_check.TASK, ignore_result=False, track_started=True)

@@ -40,6 +40,7 @@ PLACES = (
     "after_probe",  # the server holds all of it, nothing is written
     "before_commit",  # what became of the batch is written and not committed
     "after_takeover",  # the marker is taken, the past not decided
+    "after_import_page",  # a page of an import is taken, the next one not
     "after_produce",  # Kafka has confirmed outcomes, they are not marked
 )
 #: What a mutation run takes away.

@@ -234,6 +234,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "0.1.0",
     "ENUM_NAME_OVERRIDES": {
         "ChangeAction": "dns_records.api.v2.serializers.ACTIONS",
+        "RequestStatus": "requests_tracker.status.Status",
     },
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
@@ -367,6 +368,10 @@ DNSORCH_REQUEST_RETENTION_DAYS = env.int("DNSORCH_REQUEST_RETENTION_DAYS", defau
 DNSORCH_WAIT_SLOTS = env.int("DNSORCH_WAIT_SLOTS", default=2)
 # Threads of the API that may wait for a client's body at the same time.
 DNSORCH_BODY_SLOTS = env.int("DNSORCH_BODY_SLOTS", default=4)
+# The largest zone file that is taken over HTTP; other bodies have at most 1 MiB.
+DNSORCH_IMPORT_MAX_OCTETS = env.int(
+    "DNSORCH_IMPORT_MAX_OCTETS", default=32 * 1024 * 1024
+)
 DNSORCH_FAILPOINTS = env.str("DNSORCH_FAILPOINTS", default="")
 if DNSORCH_FAILPOINTS and not EMBEDDED:
     raise ImproperlyConfigured("DNSORCH_FAILPOINTS is for tests, in the dev profile")

@@ -14,9 +14,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from dns_records.admin import imports
 from dns_records.admin.drift import tell
 from dns_records.admin.forms import ZoneForm
-from dns_records.admin.writing import ServiceAdmin
+from dns_records.admin.imports import ImportingAdmin
 from dns_records.models import RRset, Zone
 from dns_records.services import drift_requests, nameserver_check, reconcile, zones
 from dns_records.services.reconcile import Order
@@ -26,7 +27,7 @@ from requests_tracker.admin import base, display
 
 
 @admin.register(Zone)
-class ZoneAdmin(ServiceAdmin[Zone]):
+class ZoneAdmin(ImportingAdmin):
     """Zones, their policy, and a way to the lane and the RRsets of each."""
 
     form = ZoneForm
@@ -144,6 +145,7 @@ class ZoneAdmin(ServiceAdmin[Zone]):
         """Give the template the last check, and whether this person may start one."""
         context["may_check"] = self.has_check_permission(request)
         context["may_audit"] = self.has_reconcile_permission(request)
+        context["last_import"] = imports.last(obj) if obj else None
         if obj and request.user.has_perm("operator_tasks.view_operatortask"):
             last = nameserver_check.last(obj)
             context["last_check"] = excerpt(last, obj.name) if last else None

@@ -117,9 +117,18 @@ def or_plan(
     name: str, answer: type[serializers.Serializer[Any]]
 ) -> PolymorphicProxySerializer:
     """Return what 200 says of a write: its answer when final, or the plan."""
+    return or_preview(name, answer, PlanSchema)
+
+
+def or_preview(
+    name: str,
+    answer: type[serializers.Serializer[Any]],
+    preview: type[serializers.Serializer[Any]],
+) -> PolymorphicProxySerializer:
+    """Return what 200 says of a write: its answer when final, or that of a dry run."""
     return PolymorphicProxySerializer(
         component_name=name,
-        serializers=[answer, PlanSchema],
+        serializers=[answer, preview],
         resource_type_field_name=None,
     )
 

@@ -8,8 +8,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dns_records', '0003_reconcile'),
-        ('requests_tracker', '0001_initial'),
+        ('dns_records', '0004_zone_jobs'),
+        ('requests_tracker', '0002_parts'),
     ]
 
     operations = [

@@ -6,6 +6,13 @@ from dns_records.models.drift import AuditKind, AuditTask, Drift, DriftKind
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
 from dns_records.models.zone import Fencing, Mode, VerifyPolicy, Zone
+from dns_records.models.zone_import import (
+    ImportFile,
+    ImportPart,
+    ImportPhase,
+    ImportSource,
+    ZoneImport,
+)
 
 __all__ = [
     "Action",
@@ -19,6 +26,10 @@ __all__ = [
     "Drift",
     "DriftKind",
     "Fencing",
+    "ImportFile",
+    "ImportPart",
+    "ImportPhase",
+    "ImportSource",
     "Lane",
     "LaneState",
     "Mode",
@@ -27,4 +38,5 @@ __all__ = [
     "Record",
     "VerifyPolicy",
     "Zone",
+    "ZoneImport",
 ]

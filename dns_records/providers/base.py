@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import structlog
 
@@ -134,6 +134,8 @@ class Provider(ABC):
     """Whether the service itself checks what is ``expected`` of it."""
     can_list: ClassVar[bool] = False
     """Whether :meth:`read_zone` tells all that the service holds."""
+    lists_by: ClassVar[Literal["transfer", "api"]] = "api"
+    """How it does: by AXFR, or by an API of its own."""
     may_be_late: ClassVar[bool] = True
     """Whether a message may still arrive when its answer was given up."""
 

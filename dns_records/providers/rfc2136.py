@@ -82,6 +82,7 @@ class Rfc2136Provider(Provider):
     can_fence = True
     can_expect = True
     can_list = True
+    lists_by = "transfer"
 
     def _configure(self, options: Mapping[str, Any]) -> None:
         _check(options)

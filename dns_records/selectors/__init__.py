@@ -1,5 +1,13 @@
 """Reads of the wanted state and of what became of changes."""
 
-from dns_records.selectors import backends, drift, records, requests, rrsets, zones
+from dns_records.selectors import (
+    backends,
+    drift,
+    imports,
+    records,
+    requests,
+    rrsets,
+    zones,
+)
 
-__all__ = ["backends", "drift", "records", "requests", "rrsets", "zones"]
+__all__ = ["backends", "drift", "imports", "records", "requests", "rrsets", "zones"]

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from dns_records.models import Change
 from dns_records.plan import public_action
+from dns_records.selectors import imports
 from dnsorch import clock
 from requests_tracker import selectors as tracker
 from requests_tracker.models import Request, RequestEvent
 
 
 def bodies(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Return the v2 body of each request, in three statements for all of them."""
+    """Return the v2 body of each request, in few statements for all of them."""
     ids = list(request_ids)
     requests = Request.objects.filter(pk__in=ids)
     return {UUID(body["id"]): body for body in v2(list(requests))}
@@ -24,12 +25,22 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
     """Return requests as v2 shows them, in the order given."""
     ids = [request.pk for request in requests]
     changes: dict[UUID, list[Change]] = {}
-    rows = Change.objects.filter(request__in=ids).select_related("superseded_by")
+    # An import may have a hundred thousand; the histories of the RRsets show them.
+    few = [request.pk for request in requests if request.action != "import"]
+    rows = Change.objects.filter(request__in=few).select_related("superseded_by")
     for change in rows.order_by("id"):
         changes.setdefault(change.request_id, []).append(change)
     timelines = tracker.requests.events_of(ids)
+    progress = imports.of_requests(ids)
+    parts = tracker.requests.parts_of(ids)
     return [
-        _v2(each, changes.get(each.pk, []), timelines.get(each.pk, []))
+        _v2(
+            each,
+            changes.get(each.pk, []),
+            parts.get(each.pk, []),
+            timelines.get(each.pk, []),
+        )
+        | {"progress": progress.get(each.pk)}
         for each in requests
     ]
 
@@ -51,12 +62,25 @@ def v1(requests: list[Request]) -> list[dict[str, Any]]:
 
 
 def _v2(
-    request: Request, changes: list[Change], events: list[RequestEvent]
+    request: Request,
+    changes: list[Change],
+    parts: list[dict[str, Any]],
+    events: list[RequestEvent],
 ) -> dict[str, Any]:
     return tracker.requests.body(request, events) | {
+        "parts": parts,
+        "atomicity": _atomicity(parts),
         "changes": [change_body(change) for change in changes],
         "links": tracker.requests.links(request, "v2"),
     }
+
+
+def _atomicity(parts: list[dict[str, Any]]) -> str:
+    """Return what is all or nothing in DNS: a part is, several of them are not."""
+    if not parts:
+        return "whole"
+    zones = [each["zone"] for each in parts if not each["compensates"]]
+    return "per zone" if len(set(zones)) == len(zones) else "per part"
 
 
 def change_body(change: Change) -> dict[str, Any]:

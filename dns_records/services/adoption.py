@@ -93,7 +93,7 @@ def _adopt_part(
             found.same += 1
         else:
             operations.append(_operation(locked, key, image))
-    planned, refused = _plan(locked, operations)
+    planned, refused = plan_apart(locked, operations)
     found.refused |= refused
     found.warnings += planned.warnings
     found.taken += planned.images
@@ -133,10 +133,13 @@ def _operation(locked: Locked, key: Key, image: Image | None) -> Operation:
     return Operation("delete" if locked.image(key) else "remove", key)
 
 
-def _plan(
+def plan_apart(
     locked: Locked, operations: Sequence[Operation]
 ) -> tuple[Plan, dict[Key, DnsorchError]]:
-    """Plan all together; where something is wrong, name by name, without what is."""
+    """Plan operations on RRsets of several names, without the names that go wrong.
+
+    All together, and name by name only where something is wrong.
+    """
     try:
         return changes.build(locked, operations), {}
     except DnsorchError:

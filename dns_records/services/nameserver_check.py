@@ -25,6 +25,8 @@ from dnsorch.operator_tasks.outcome import Finding, Level, Outcome
 TASK = "dns_records.check_nameservers"
 MAX_ZONES = 100
 BUDGET_S = 30.0
+# While a client waits.
+WAITED_S = 5.0
 AT_ONCE = 32
 
 
@@ -72,15 +74,23 @@ def run(zone_ids: Sequence[int]) -> Outcome:
     return Outcome(_summary(findings, len(questions)), tuple(findings))
 
 
-def _ask(questions: Sequence[tuple[Zone, str]]) -> Iterable[Report]:
-    deadline = Deadline(BUDGET_S)
+def ask(zone: Zone) -> list[tuple[Report, Finding]]:
+    """Ask every name server of one zone, while somebody waits for the answers."""
+    reports = list(_ask([(zone, each) for each in zone.nameservers], WAITED_S))
+    return list(zip(reports, judge(zone.name, reports), strict=bool(reports)))
+
+
+def _ask(
+    questions: Sequence[tuple[Zone, str]], budget_s: float = BUDGET_S
+) -> Iterable[Report]:
+    deadline = Deadline(budget_s)
 
     def ask_one(what: tuple[Zone, str]) -> Report:
         zone, address = what
         try:
             timeout = min(settings.DNSORCH_QUERY_TIMEOUT_S, deadline.left())
         except TimeoutError:
-            error = f"the check had no time left after {BUDGET_S:g} s"
+            error = f"the check had no time left after {budget_s:g} s"
             return Report(address, None, {}, error, reached=False)
         return nameservers.ask(address, zone.name, [], timeout=timeout)
 

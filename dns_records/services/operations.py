@@ -10,7 +10,17 @@ from django.db import transaction
 
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Operation
-from dns_records.services import audits, changes, lanes, wake, wanted, withdrawal, zones
+from dns_records.services import (
+    audits,
+    changes,
+    import_run,
+    imports,
+    lanes,
+    wake,
+    wanted,
+    withdrawal,
+    zones,
+)
 from dns_records.services.changes import Prepared
 from dnsorch.exceptions import Forbidden, IllegalTransition
 from dnsorch.tokens.access import Access
@@ -54,6 +64,7 @@ def hurry(access: Access, request: Request) -> None:
         queued = Request.objects.filter(pk=request.pk, status=Status.QUEUED)
         if not queued.update(next_attempt_at=None):
             raise not_retryable(request)
+        import_run.hurry(request)
         entry = Entry(Step.ENQUEUED, f"tried again now: asked for by {access.owner}")
         timeline.append([request.pk], entry)
         transaction.on_commit(partial(wake.publish, wake.DELIVER, zone.pk))
@@ -73,6 +84,8 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         return audits.retry(access, origin, request, zone, doorway)
     if request.action == audits.RESOLVE:
         raise IllegalTransition("what is left of the drift can be resolved anew")
+    if request.action == imports.ACTION:
+        raise IllegalTransition("an import is not retried: import the zone anew")
     again = Retry(request, zone)
     return changes.submit(
         lambda: again,

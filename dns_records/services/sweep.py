@@ -18,6 +18,8 @@ from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
     audits,
     delivery,
+    import_jobs,
+    import_run,
     queue,
     reconcile,
     serial_watch,
@@ -28,6 +30,7 @@ from dns_records.services import (
 from dnsorch import clock, failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
+from requests_tracker.services import lifecycle
 from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
@@ -76,7 +79,10 @@ class Sweeper:
         for zone_id, seen in serial_watch.due():
             look = serial_watch.look
             found += self._see_to(waited, wake.WATCH, zone_id, look, seen)
+        for zone_id, since in import_jobs.due():
+            found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
         found += expire_overdue()
+        found += settle_parents()
         logger.debug("swept", found=found, at=str(now))
         return found
 
@@ -143,6 +149,14 @@ def checks_due() -> list[tuple[int, datetime]]:
 
 def _ids(zones: Iterable[Zone]) -> list[int]:
     return sorted(zone.pk for zone in zones)
+
+
+def settle_parents() -> int:
+    """Settle requests whose parts are final and that are not; return how many."""
+    found = lifecycle.unsettled(MAX_OVERDUE)
+    for request_id in found:
+        lifecycle.settle(request_id)
+    return len(found)
 
 
 def expire_overdue() -> int:

@@ -22,11 +22,13 @@ from dns_records.models import (
     RRset,
     VerifyPolicy,
     Zone,
+    ZoneImport,
 )
 from dns_records.models.change import ChangeStatus
 from dns_records.providers import registry
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
+from requests_tracker.status import OPEN
 
 
 class ZoneExists(Conflict):
@@ -171,6 +173,8 @@ def _check_lane_is_empty(zone: Zone) -> None:
     undecided = Batch.objects.filter(lane=zone.pk, status="sent")
     if waiting.exists() or undecided.exists():
         raise LaneNotEmpty(f"changes of {zone.name} are still on their way")
+    if ZoneImport.objects.filter(zone=zone, request__status__in=sorted(OPEN)).exists():
+        raise LaneNotEmpty(f"an import of {zone.name} is not final yet")
     if AuditTask.objects.filter(zone=zone).exists():
         raise LaneNotEmpty(f"an audit of {zone.name} is still on its way")
 

@@ -54,6 +54,9 @@ def test_the_answer_is_the_request(api: APIClient) -> None:
         "next_attempt_at": None,
         "error": None,
         "retry_of": None,
+        "part_of": None,
+        "parts": [],
+        "atomicity": "whole",
         "changes": [
             {
                 "name": "www.example.test.",

@@ -117,16 +117,17 @@ class BodyLimitMiddleware:
     def _check(self, request: HttpRequest) -> None:
         meta = request.META
         length = meta.get("CONTENT_LENGTH") or ""
-        if length.isdecimal() and int(length[:19]) > parsers.MAX_BODY_OCTETS:
-            raise parsers.too_large()
+        limit = parsers.limit_of(meta.get("CONTENT_TYPE", ""))
+        if length.isdecimal() and int(length[:19]) > limit:
+            raise parsers.too_large(limit)
         chunked = "chunked" in meta.get("HTTP_TRANSFER_ENCODING", "").lower()
         if chunked and not length and meta.get("wsgi.input_terminated"):
-            meta["CONTENT_LENGTH"] = str(parsers.MAX_BODY_OCTETS)
+            meta["CONTENT_LENGTH"] = str(limit)
             stream = meta["wsgi.input"]
         elif request.path.startswith("/api/"):
             stream = getattr(request, "_stream")  # noqa: B009
         else:
             return
         # The attribute from which Django reads a body, as its test client sets it.
-        body = BufferedReader(parsers.Arriving(stream))
+        body = BufferedReader(parsers.Arriving(stream, limit))
         setattr(request, "_stream", body)  # noqa: B010

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
+from dns_records import selectors
 from dns_records.models import Change, ChangeStatus, Lane, LaneState, Zone
 from dns_records.plan import public_action
 from dnsorch import clock
@@ -79,6 +80,7 @@ def context(request: Request) -> dict[str, Any]:
         "what": subject(request),
         "time": _time(request),
         "error": request.error,
+        "progress": _progress(request),
         "last_event": events[-1] if events else None,
         "facts": _facts(request),
         "changes": [_change(change, zone) for change in _changes(request)],
@@ -139,7 +141,16 @@ def _when(at: datetime | None) -> str:
     return f"{display.stamp(at)} ({display.ago(at)})" if at else ""
 
 
+def _progress(request: Request) -> dict[str, Any] | None:
+    """Return how far the request is, None where nobody counts."""
+    if request.action != "import":
+        return None
+    return selectors.imports.of_requests([request.pk]).get(request.pk)
+
+
 def _changes(request: Request) -> list[Change]:
+    if request.action == "import":
+        return []  # a hundred thousand, maybe; the page shows the progress
     rows = Change.objects.filter(request=request)
     return list(rows.select_related("superseded_by__request").order_by("id"))
 

@@ -56,6 +56,7 @@ class RequestBase(serializers.Serializer[object]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     error = ErrorSchema(allow_null=True)
     retry_of = serializers.UUIDField(allow_null=True)
+    part_of = serializers.UUIDField(allow_null=True)
     events = EventSchema(many=True)
     links = serializers.DictField(child=serializers.CharField())
 
@@ -100,7 +101,44 @@ class ChangeSchema(serializers.Serializer[object]):
     nameservers = SeenSchema(many=True)
 
 
+class LeftOutSchema(serializers.Serializer[object]):
+    """An RRset that an import left out, and why."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProgressSchema(serializers.Serializer[object]):
+    """How far an import is; what is not known yet is null."""
+
+    phase = serializers.ChoiceField(choices=["reading", "taking", "waiting", "done"])
+    percent = serializers.IntegerField(allow_null=True)
+    records = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    eta_s = serializers.IntegerField(allow_null=True)
+    counts = serializers.DictField(child=serializers.IntegerField())
+    left_out = LeftOutSchema(many=True)
+
+
+class PartSchema(serializers.Serializer[object]):
+    """A part of a request; a request of its own, with an outcome of its own."""
+
+    id = serializers.UUIDField()
+    zone = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=Status.choices)
+    compensates = serializers.UUIDField(allow_null=True)
+
+
 class RequestV2(RequestBase):
-    """A request as v2 shows it, with its changes."""
+    """A request as v2 shows it, with its changes or the parts that have them.
+
+    The changes of an import are not among them: they may be very many.
+    """
+
+    parts = PartSchema(many=True)
+    atomicity = serializers.ChoiceField(choices=["whole", "per zone", "per part"])
 
     changes = ChangeSchema(many=True)
+    progress = ProgressSchema(allow_null=True)

@@ -2,10 +2,17 @@
 
 from requests_tracker.models.idempotency import IdempotencyKey
 from requests_tracker.models.outbox import OutboxEvent, PublisherLease
-from requests_tracker.models.request import Request, RequestEvent, Source, Step
+from requests_tracker.models.request import (
+    OnFailure,
+    Request,
+    RequestEvent,
+    Source,
+    Step,
+)
 
 __all__ = [
     "IdempotencyKey",
+    "OnFailure",
     "OutboxEvent",
     "PublisherLease",
     "Request",

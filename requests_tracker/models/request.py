@@ -57,6 +57,13 @@ class Level(models.TextChoices):
     ERROR = "error"
 
 
+class OnFailure(models.TextChoices):
+    """What becomes of the parts that were applied when another one fails."""
+
+    KEEP = "keep"
+    REVERT = "revert"
+
+
 class Request(models.Model):
     """One request, from the moment it is received to its final state."""
 
@@ -88,6 +95,23 @@ class Request(models.Model):
     retry_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
     )
+    # A request with parts has no changes of its own: its state follows from theirs.
+    part_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="parts"
+    )
+    # None: it has no parts, or there may be more of them to come.
+    parts_expected = models.PositiveIntegerField(null=True, blank=True)
+    on_failure = models.CharField(
+        max_length=10, blank=True, default="", db_default="", choices=OnFailure.choices
+    )
+    # The part of the same request that this one puts back.
+    compensates = models.OneToOneField(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="compensated_by",
+    )
     last_sequence = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -105,6 +129,13 @@ class Request(models.Model):
                 fields=["deadline_at"],
                 name="request_open_deadline",
                 condition=models.Q(status__in=sorted(OPEN)),
+            ),
+            models.Index(
+                fields=["id"],
+                name="request_open_parent",
+                condition=models.Q(
+                    status__in=sorted(OPEN), parts_expected__isnull=False
+                ),
             ),
         ]
         constraints = [

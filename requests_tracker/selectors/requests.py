@@ -90,6 +90,19 @@ def events_of(request_ids: Iterable[UUID]) -> dict[UUID, list[RequestEvent]]:
     return timelines
 
 
+def parts_of(request_ids: Iterable[UUID]) -> dict[UUID | None, list[dict[str, Any]]]:
+    """Return the parts of requests, as their bodies show them."""
+    found: dict[UUID | None, list[dict[str, Any]]] = {
+        request_id: [] for request_id in request_ids
+    }
+    rows = Request.objects.filter(part_of__in=list(found)).order_by("pk")
+    for part in rows.only("part_of", "zone", "status", "compensates"):
+        body = {"id": str(part.pk), "zone": part.zone or None, "status": part.status}
+        undone = str(part.compensates_id) if part.compensates_id else None
+        found[part.part_of_id].append(body | {"compensates": undone})
+    return found
+
+
 def event_body(event: RequestEvent) -> dict[str, Any]:
     """Return the JSON form of one step of a timeline."""
     return {
@@ -122,6 +135,7 @@ def body(request: Request, events: Iterable[RequestEvent]) -> dict[str, Any]:
         "next_attempt_at": clock.iso(request.next_attempt_at),
         "error": request.error,
         "retry_of": str(request.retry_of_id) if request.retry_of_id else None,
+        "part_of": str(request.part_of_id) if request.part_of_id else None,
         "events": [event_body(event) for event in events],
     }
 

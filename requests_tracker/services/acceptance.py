@@ -91,7 +91,7 @@ def _run_once(
                 raise
             # It may have been stored already when it was refused.
             request.status, request.last_sequence = Status.RECEIVED, 0
-            request.deadline_at = None
+            request.deadline_at = request.parts_expected = None
             lifecycle.open_rejected(request, error, [origin.received()])
             answer = doorway.render_error(error, request)
             logger.info("request rejected", code=error.code, **request.log_context())

@@ -16,15 +16,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Greatest
 
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
-from requests_tracker import metrics, status
+from requests_tracker import metrics, settling, status
 from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
 from requests_tracker.models.request import new_id
-from requests_tracker.services import timeline
+from requests_tracker.services import parts, timeline
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import Status
 
@@ -86,6 +86,57 @@ def open_queued(request: Request, entries: Sequence[Entry]) -> None:
     _insert(request, entries)
 
 
+def open_parent(
+    request: Request, entries: Sequence[Entry], *, count: int | None
+) -> None:
+    """Store an accepted request that its ``count`` parts will carry out.
+
+    None: more of them are to come; :func:`close_parts` says when there are no more.
+    Its parts have deadlines, it has none: it ends when they have ended.
+    """
+    status.check(request.status, Status.QUEUED)
+    request.status = Status.QUEUED
+    request.parts_expected = count
+    _insert(request, entries)
+
+
+def part(parent: Request, **fields: Any) -> Request:
+    """Return a part of a request, received and not yet stored.
+
+    It was asked for as ``parent`` was; ``fields`` are what differs. The idempotency
+    key is the parent's alone.
+    """
+    mine = {
+        name: getattr(parent, name)
+        for name in (
+            "source",
+            "api_version",
+            "action",
+            "requester",
+            "on_behalf_of",
+            "comment",
+            "correlation_id",
+            "traceparent",
+            "received_at",
+        )
+    }
+    return Request(
+        **{**mine, "id": new_id(), "status": Status.RECEIVED, **fields}, part_of=parent
+    )
+
+
+def close_parts(parent_id: UUID) -> None:
+    """Say that a request will have no more parts than it has; settle it.
+
+    In a transaction of its own, after the last part was committed.
+    """
+    with transaction.atomic():
+        parent = Request.objects.select_for_update().get(pk=parent_id)
+        parent.parts_expected = parent.parts.count()
+        parent.save(update_fields=["parts_expected"])
+        settle(parent_id)
+
+
 def open_completed(
     request: Request, entries: Sequence[Entry], take_sequence: TakeSequence
 ) -> None:
@@ -108,6 +159,7 @@ def open_rejected(
     request.error_code = error.code
     _insert(request, [*entries, Entry.failure(Step.REJECTED, error)])
     _publish([request], None)
+    settle_later([request])
 
 
 def _insert(request: Request, entries: Sequence[Entry]) -> None:
@@ -131,8 +183,9 @@ def move(
 
     A request whose state does not allow it is left as it is: the caller compares.
     ``take_sequence`` is asked for the zone's next outcome numbers; every final
-    state but ``rejected`` needs it. ``deadline_at`` is when the new state ends at the
-    latest, if that is later than the deadline that the requests have.
+    state but ``rejected`` needs it, unless the request has parts. ``deadline_at`` is
+    when the new state ends at the latest, if that is later than the deadline that the
+    requests have.
     """
     now = clock.now()
     sources = [before for before, after in status.TRANSITIONS.items() if to in after]
@@ -160,7 +213,59 @@ def move(
             Request.objects.bulk_update(moved, ["error", "error_code"])
         if to in status.FINAL:
             _publish(moved, take_sequence)
+        settle_later(moved)
     return moved
+
+
+def prolong(request_id: UUID, until: datetime) -> None:
+    """Move the deadline of a request that makes progress, if ``until`` is later."""
+    Request.objects.filter(pk=request_id, status__in=status.OPEN).update(
+        deadline_at=Greatest("deadline_at", Value(until))
+    )
+
+
+def settle_later(moved: Iterable[Request]) -> None:
+    """Settle the requests that these are parts of, once what they did is committed.
+
+    Not earlier: the last two parts may end at once, and the later one has to see the
+    other's end. What is lost here is found by the sweep.
+    """
+    for parent_id in sorted({each.part_of_id for each in moved if each.part_of_id}):
+        transaction.on_commit(partial(settle, parent_id), robust=True)
+
+
+def settle(parent_id: UUID) -> None:
+    """Bring a request with parts to the state that follows from theirs.
+
+    Its row is the last that a transaction locks: who holds it waits for no other.
+    """
+    with transaction.atomic():
+        still_open = Request.objects.filter(pk=parent_id, status__in=status.OPEN)
+        parent = still_open.select_for_update().first()
+        if parent is None:
+            return
+        own = list(Request.objects.filter(part_of=parent).order_by("pk"))
+        if news := parts.news(parent, own):
+            timeline.append([parent_id], *news)
+        if parts.to_put_back(parent, own):
+            return
+        expected = parent.parts_expected
+        complete = expected is not None and len(own) >= expected
+        to = settling.due(own, complete=complete)
+        entries, error = parts.end(to, own)
+        for step in settling.path(parent.status, to):
+            last = step == to
+            errors = {parent_id: error} if last and error else None
+            move([parent_id], step, entries if last else (), errors=errors)
+
+
+def unsettled(limit: int) -> list[UUID]:
+    """Return open requests all of whose parts are final: the follow-up was lost."""
+    mine = Request.objects.filter(part_of=OuterRef("pk"))
+    found = Request.objects.filter(
+        Exists(mine), status__in=sorted(status.OPEN), parts_expected__isnull=False
+    ).exclude(Exists(mine.filter(status__in=sorted(status.OPEN))))
+    return list(found.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
 def postpone(request_ids: Sequence[UUID], at: datetime, entry: Entry) -> None:
@@ -199,7 +304,8 @@ def _publish(requests: Sequence[Request], take_sequence: TakeSequence | None) ->
     Raises:
         ValueError: a final state that needs an order in its zone came without.
     """
-    if take_sequence is None and any(r.status != Status.REJECTED for r in requests):
+    ordered = [each for each in requests if each.parts_expected is None]
+    if take_sequence is None and any(r.status != Status.REJECTED for r in ordered):
         raise ValueError("the outcomes of a zone need their sequence")
     last = take_sequence(len(requests)) if take_sequence else None
     now = clock.now()

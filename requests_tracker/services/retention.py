@@ -24,8 +24,11 @@ def prunable(before: datetime) -> QuerySet[Request]:
     unpublished = OutboxEvent.objects.filter(published_at__isnull=True, **mine)
     key = IdempotencyKey.objects.filter(created_at__gte=keys_kept_since(), **mine)
     retry = Request.objects.filter(retry_of=OuterRef("pk"), status__in=sorted(OPEN))
+    whole = Request.objects.filter(parts=OuterRef("pk"), status__in=sorted(OPEN))
     old = Request.objects.filter(status__in=sorted(FINAL), completed_at__lt=before)
-    return old.exclude(Exists(unpublished) | Exists(key) | Exists(retry))
+    return old.exclude(
+        Exists(unpublished) | Exists(key) | Exists(retry) | Exists(whole)
+    )
 
 
 def delete(request_ids: Sequence[UUID]) -> None:

@@ -81,6 +81,7 @@ def test_v1_shows_a_record(api: APIClient, zone: Zone) -> None:
         "next_attempt_at": None,
         "error": None,
         "retry_of": None,
+        "part_of": None,
         "links": {"self": f"/api/v1/requests/{row.pk}/"},
     }
     assert [each["step"] for each in events] == [

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from dns_records.api.v2.changesets import ChangesetViewSet
 from dns_records.api.v2.drift import DriftViewSet
 from dns_records.api.v2.rrsets import RRsetViewSet
+from dns_records.api.v2.zone_life import CheckView, ExportView, ImportView
 from dns_records.api.v2.zones import ZoneViewSet
 
 router = SimpleRouter()
@@ -22,7 +23,15 @@ audit = DriftViewSet.as_view({"post": "audit"})
 drift = DriftViewSet.as_view({"get": "list"})
 resolve = DriftViewSet.as_view({"post": "resolve"})
 
+ZONE = r"zones/(?P<zone>[^/]+)/"
+zone_import = ImportView.as_view({"post": "create"})
+zone_export = ExportView.as_view({"get": "retrieve"})
+zone_check = CheckView.as_view({"post": "create"})
+
 urlpatterns = [
+    re_path(rf"^{ZONE}import/$", zone_import, name="zone-import"),
+    re_path(rf"^{ZONE}export/$", zone_export, name="zone-export"),
+    re_path(rf"^{ZONE}check/$", zone_check, name="zone-check"),
     re_path(rf"^{RRSETS}$", rrsets, name="rrset-list"),
     re_path(rf"^{RRSETS}(?P<name>.+)/(?P<rtype>[^/]+)/$", rrset, name="rrset-detail"),
     re_path(rf"^{ZONE}audit/$", audit, name="zone-audit"),

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from dns_records import selectors
 from dns_records.management import tracked
+from dns_records.management.zone_argument import zone_of
 from dns_records.models import Drift, Zone
 from dns_records.services import audits, drift_requests, findings
 from requests_tracker.models import Request
@@ -39,7 +40,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Ask, wait if asked to, and say it by the exit code too."""
-        zone = tracked.zone(options["zone"])
+        zone = zone_of(options["zone"], returncode=tracked.CANNOT_TELL)
         answer = drift_requests.audit(zone, tracked.ACCESS)
         assert answer.request_id is not None  # it is tracked
         if options["wait"]:

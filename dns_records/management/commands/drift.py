@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from dns_records import selectors
 from dns_records.images import Key
 from dns_records.management import tracked
+from dns_records.management.zone_argument import zone_of
 from dns_records.models import AuditKind
 from dns_records.services import drift_requests
 from dnsorch.exceptions import Invalid
@@ -41,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """List, or resolve, and say it by the exit code too."""
-        zone = tracked.zone(options["zone"])
+        zone = zone_of(options["zone"], returncode=tracked.CANNOT_TELL)
         name, rtype = options["name"], options["type"]
         try:
             rows = list(selectors.drift.in_zone(zone, name=name, rtype=rtype))

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dns_records.management import tracked
+from dns_records.management.zone_argument import zone_of
 from dns_records.providers.errors import ProviderError
 from dns_records.services import reconcile
 from dns_records.services.reconcile import Audit, Order
@@ -46,7 +47,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare, put right if asked to, and say it by the exit code too."""
-        zone = tracked.zone(options["zone"])
+        zone = zone_of(options["zone"], returncode=tracked.CANNOT_TELL)
         try:
             audit = reconcile.audit(zone)
         except ProviderError as error:

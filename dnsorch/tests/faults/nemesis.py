@@ -24,11 +24,12 @@ KILLED = ("worker-2", "sweep")
 PAUSED = (*WORKERS, "sweep", "api", "consumer", "publisher")
 RESTARTED = ("broker", "postgresql", "bind", "bind-secondary", "powerdns")
 STOPPED = ("redis", "kafka", "bind", "bind-secondary", "powerdns")
-# Where a process may die; those of the API and of Kafka's two end with it.
+# Where a process may die; those of the API and of Kafka's two end with it, and nothing
+# is imported.
 PLACES = tuple(
     place
     for place in failpoints.PLACES
-    if place not in ("after_accept", "after_post", "after_produce")
+    if place not in ("after_accept", "after_post", "after_produce", "after_import_page")
 )
 BRIEF = (Fault.DELAY, Fault.RESET, Fault.BLACK_HOLE, Fault.DROP_REPLY, Fault.CUT_REPLY)
 
