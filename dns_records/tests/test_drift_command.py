@@ -153,6 +153,7 @@ def test_the_admin_lists_filters_and_resolves_drift(torn: Zone, client: Client) 
     assert made is not None
     assert said(taken) == [("success", f"example.test.: {made.pk}")]
     assert served(torn) == wanted(torn)
+    assert "gone.example.test." in client.get(URL).content.decode()  # the refusal
     assert "gone.example.test." not in client.get(URL).content.decode()
     assert (
         "gone.example.test." in client.get(URL, {"state": "resolved"}).content.decode()
