@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dns_records.images import Image, Key, dump
@@ -52,29 +51,6 @@ class Difference:
         )
 
 
-class Served:
-    """What a server holds, collected as it is read."""
-
-    def __init__(self, zone: str) -> None:
-        """Begin with nothing."""
-        self._zone = zone
-        self._parts: dict[Key, tuple[int, set[str]]] = {}
-
-    def add(self, key: Key, ttl: int, records: Iterable[str]) -> None:
-        """Take a part of an RRset, unless it is the server's own affair."""
-        if not is_compared(self._zone, key):
-            return
-        _, texts = self._parts.setdefault(key, (ttl, set()))
-        texts.update(records)
-
-    def images(self) -> dict[Key, Image]:
-        """Return what it holds, RRset by RRset."""
-        return {
-            key: Image(ttl, tuple(sorted(texts)))
-            for key, (ttl, texts) in self._parts.items()
-        }
-
-
 def is_compared(zone: str, key: Key) -> bool:
     """Say whether an RRset is compared: the marker and what a server makes are not."""
     if key.type == "SOA" or key.type in DNSSEC:
@@ -84,28 +60,29 @@ def is_compared(zone: str, key: Key) -> bool:
     return key.name != f"{RESERVED_LABEL}.{zone}"
 
 
-def compare(
-    applied: Mapping[Key, Image],
-    served: Mapping[Key, Image],
-    own: Iterable[Key] = (),
-) -> list[Difference]:
-    """Return how ``served`` differs from ``applied``, sorted by name and type.
+def difference(
+    key: Key, wanted: Image | None, served: Image | None
+) -> Difference | None:
+    """Return how an RRset differs, None if it does not.
 
-    ``own`` are RRsets that dnsorch wrote at some time and has deleted since. What
-    signers publish is left out unless dnsorch once wrote it.
+    What is wanted to be absent is ``extra``: whether dnsorch has deleted it, the caller
+    knows (:func:`ours`).
     """
-    deleted = set(own)
-    found = []
-    for key in sorted({*applied, *served}):
-        wanted, there = applied.get(key), served.get(key)
-        if wanted == there:
-            continue
-        kind: Kind = "different"
-        if there is None:
-            kind = "missing"
-        elif wanted is None and key not in deleted:
-            if key.type in PUBLISHED_BY_SIGNERS:
-                continue
-            kind = "extra"
-        found.append(Difference(key, kind, wanted, there))
-    return found
+    if wanted == served:
+        return None
+    kind: Kind = "different"
+    if served is None:
+        kind = "missing"
+    elif wanted is None:
+        kind = "extra"
+    return Difference(key, kind, wanted, served)
+
+
+def ours(found: Difference) -> Difference:
+    """Return the difference of an RRset that dnsorch wrote once and has deleted."""
+    return replace(found, kind="different")
+
+
+def is_of_signers(found: Difference) -> bool:
+    """Say whether a signing server may have put there what dnsorch never wrote."""
+    return found.kind == "extra" and found.key.type in PUBLISHED_BY_SIGNERS

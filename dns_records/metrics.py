@@ -11,7 +11,15 @@ from django.db.models.functions import Coalesce
 from prometheus_client import Histogram
 from prometheus_client.core import Metric
 
-from dns_records.models import Backend, Change, ChangeStatus, Lane, LaneState
+from dns_records.models import (
+    Backend,
+    Change,
+    ChangeStatus,
+    Drift,
+    DriftKind,
+    Lane,
+    LaneState,
+)
 from dnsorch import clock
 from dnsorch.metrics import STEP_BUCKETS
 from dnsorch.state_metrics import Gauge
@@ -35,6 +43,15 @@ LEFT_ALONE: Final = Gauge(
     "dnsorch_backend_left_alone",
     "1 while the backend's zones wait because it was silent, else 0.",
     ("backend",),
+)
+DRIFT_RRSETS: Final = Gauge(
+    "dnsorch_drift_rrsets",
+    "RRsets that an audit found not as they were left, open now, by kind.",
+    ("kind",),
+)
+DRIFT_ZONES: Final = Gauge(
+    "dnsorch_drift_zones",
+    "Zones with such RRsets.",
 )
 UPDATE_SECONDS: Final = Histogram(
     "dnsorch_update_seconds",
@@ -94,3 +111,13 @@ def read() -> Iterator[Metric]:
     dirty.update(dict(counted))
     yield LANES_DIRTY.family(((name,), count) for name, count in dirty.items())
     yield LEFT_ALONE.family(((name,), until is not None) for name, until in backends)
+    yield from _drift()
+
+
+def _drift() -> Iterator[Metric]:
+    rows = Drift.objects.filter(resolved_at__isnull=True).order_by()
+    counts = dict.fromkeys(DriftKind.values, 0)
+    counts.update(dict(rows.values_list("kind").annotate(count=Count("pk"))))
+    yield DRIFT_RRSETS.family(((kind,), count) for kind, count in counts.items())
+    zones = rows.aggregate(count=Count("zone", distinct=True))
+    yield DRIFT_ZONES.family([((), zones["count"])])

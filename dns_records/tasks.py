@@ -9,10 +9,12 @@ from typing import Any
 from celery import shared_task
 
 from dns_records.services import (
+    audits,
     delivery,
     import_run,
     nameserver_check,
     reconcile,
+    serial_watch,
     verification,
     wake,
 )
@@ -44,6 +46,18 @@ def verify(zone_id: int) -> None:
 def compare(zone_id: int) -> None:
     """Compare a zone with its update server, and put back what is not as it was."""
     reconcile.run_due(zone_id)
+
+
+@shared_task(name=wake.AUDIT)
+def audit(zone_id: int) -> None:
+    """Compare a zone with its update server, or resolve what differs."""
+    audits.run_due(zone_id)
+
+
+@shared_task(name=wake.WATCH)
+def watch_serial(zone_id: int) -> None:
+    """See whether other hands have written to a zone."""
+    serial_watch.look(zone_id)
 
 
 # A large zone takes minutes to be read, and cannot be read by halves.

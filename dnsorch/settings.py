@@ -362,6 +362,8 @@ DNSORCH_REQUEST_DEADLINE_S = env.float("DNSORCH_REQUEST_DEADLINE_S", default=86_
 DNSORCH_MAX_SCHEDULE_DAYS = env.int("DNSORCH_MAX_SCHEDULE_DAYS", default=366)
 DNSORCH_VERIFY_DEADLINE_S = env.int("DNSORCH_VERIFY_DEADLINE_S", default=300)
 DNSORCH_QUERY_TIMEOUT_S = env.float("DNSORCH_QUERY_TIMEOUT_S", default=2.0)
+# Seconds between two looks at a zone's serial; 0: none.
+DNSORCH_SERIAL_WATCH_S = env.int("DNSORCH_SERIAL_WATCH_S", default=300)
 DNSORCH_DEFAULT_TTL = env.int("DNSORCH_DEFAULT_TTL", default=300)
 DNSORCH_MAX_RECORDS_PER_RRSET = env.int("DNSORCH_MAX_RECORDS_PER_RRSET", default=100)
 # On the wire; more would not fit into one UPDATE message with all that goes with it.

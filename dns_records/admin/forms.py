@@ -68,6 +68,8 @@ class ZoneForm(ZoneModelForm):
             "verify_k",
             "verify_deadline_s",
             "fencing",
+            "mode",
+            "audit_interval_s",
             "default_ttl",
             "ptr_policy",
             "min_ttl",
@@ -77,6 +79,7 @@ class ZoneForm(ZoneModelForm):
             "verify_policy": "Live when",
             "verify_k": "k",
             "verify_deadline_s": "Deadline",
+            "audit_interval_s": "Audited every",
             "default_ttl": "Default TTL",
             "ptr_policy": "PTR records",
             "min_ttl": "Lowest TTL",
@@ -90,6 +93,10 @@ class ZoneForm(ZoneModelForm):
             "everywhere is reported as not verified.",
             "fencing": "The marker lets the update server itself refuse a worker "
             "that lost its lease. Choose none only if the server cannot keep it.",
+            "mode": "In a shared zone a change fails where other hands have changed "
+            "what it is about; in an exclusive one it overwrites them.",
+            "audit_interval_s": "Seconds between two comparisons with the update "
+            "server; empty for none.",
             "default_ttl": "Seconds, for records that come without a TTL.",
             "ptr_policy": "On: A and AAAA records carry their PTR records in the "
             "registered reverse zones, in the same request.",

@@ -15,10 +15,11 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from dns_records.admin import imports
+from dns_records.admin.drift import tell
 from dns_records.admin.forms import ZoneForm
 from dns_records.admin.imports import ImportingAdmin
 from dns_records.models import RRset, Zone
-from dns_records.services import nameserver_check, reconcile, zones
+from dns_records.services import drift_requests, nameserver_check, reconcile, zones
 from dns_records.services.reconcile import Order
 from dnsorch.exceptions import DnsorchError
 from dnsorch.operator_tasks.admin import excerpt, tell_started
@@ -57,9 +58,9 @@ class ZoneAdmin(ImportingAdmin):
                 )
             },
         ),
-        ("Safety", {"fields": ("fencing",)}),
+        ("Safety", {"fields": ("fencing", "mode", "audit_interval_s")}),
     )
-    actions = ("check_nameservers", "reconcile")
+    actions = ("check_nameservers", "reconcile", "audit")
 
     @admin.display(description="lane")
     def lane_state(self, zone: Zone) -> str:
@@ -144,6 +145,7 @@ class ZoneAdmin(ImportingAdmin):
     ) -> Any:
         """Give the template the last check, and whether this person may start one."""
         context["may_check"] = self.has_check_permission(request)
+        context["may_audit"] = self.has_reconcile_permission(request)
         context["last_import"] = imports.last(obj) if obj else None
         if obj and request.user.has_perm("operator_tasks.view_operatortask"):
             last = nameserver_check.last(obj)
@@ -170,6 +172,33 @@ class ZoneAdmin(ImportingAdmin):
             text = "will be compared, and what is not as it was left put back"
             self.message_user(request, f"{zone.name}: {text}", messages.SUCCESS)
 
+    @admin.action(
+        description="Compare with the update server, note what differs",
+        permissions=["reconcile"],
+    )
+    def audit(self, request: HttpRequest, queryset: QuerySet[Zone]) -> None:
+        """Ask for an audit of each, as tracked requests."""
+        for zone in queryset:
+            tell(self, request, zone, drift_requests.audit(zone, base.access(request)))
+
+    def audit_view(self, request: HttpRequest, zone_id: int) -> HttpResponseBase:
+        """Ask for an audit of one zone: by POST only.
+
+        Raises:
+            PermissionDenied: the person may not change zones.
+            Http404: there is no such zone.
+        """
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_reconcile_permission(request):
+            raise PermissionDenied
+        found = Zone.objects.filter(pk=zone_id)
+        if not found.exists():
+            raise Http404
+        self.audit(request, found)
+        page = reverse("admin:dns_records_zone_change", args=[zone_id])
+        return HttpResponseRedirect(page)
+
     # --- forgetting ----------------------------------------------------------------
 
     def has_forget_permission(self, request: HttpRequest) -> bool:
@@ -178,7 +207,7 @@ class ZoneAdmin(ImportingAdmin):
         return user.is_active and user.has_perm("dns_records.delete_zone")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the check, and the page that asks before a zone is forgotten."""
+        """Add the check, the audit, and the page that asks before one is forgotten."""
         check = path(
             "<int:zone_id>/check/",
             self.admin_site.admin_view(self.check_view),
@@ -189,7 +218,12 @@ class ZoneAdmin(ImportingAdmin):
             self.admin_site.admin_view(self.forget_view),
             name="dns_records_zone_forget",
         )
-        return [check, forget, *super().get_urls()]
+        audit = path(
+            "<int:zone_id>/audit/",
+            self.admin_site.admin_view(self.audit_view),
+            name="dns_records_zone_audit",
+        )
+        return [check, forget, audit, *super().get_urls()]
 
     def forget_view(self, request: HttpRequest, zone_id: int) -> HttpResponseBase:
         """Ask, then forget the zone; what DNS holds stays.

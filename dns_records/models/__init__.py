@@ -2,10 +2,11 @@
 
 from dns_records.models.backend import Backend
 from dns_records.models.change import Action, Change, ChangeStatus
+from dns_records.models.drift import AuditKind, AuditTask, Drift, DriftKind
 from dns_records.models.lane import Batch, BatchStatus, Lane, LaneState
 from dns_records.models.rrset import OwnerName, Record, RRset
 from dns_records.models.schedule import ScheduledChange
-from dns_records.models.zone import Fencing, PtrPolicy, VerifyPolicy, Zone
+from dns_records.models.zone import Fencing, Mode, PtrPolicy, VerifyPolicy, Zone
 from dns_records.models.zone_import import (
     ImportFile,
     ImportPart,
@@ -16,11 +17,15 @@ from dns_records.models.zone_import import (
 
 __all__ = [
     "Action",
+    "AuditKind",
+    "AuditTask",
     "Backend",
     "Batch",
     "BatchStatus",
     "Change",
     "ChangeStatus",
+    "Drift",
+    "DriftKind",
     "Fencing",
     "ImportFile",
     "ImportPart",
@@ -28,6 +33,7 @@ __all__ = [
     "ImportSource",
     "Lane",
     "LaneState",
+    "Mode",
     "OwnerName",
     "PtrPolicy",
     "RRset",

@@ -24,7 +24,10 @@ class Lane(models.Model):
     holder; ``batch_number`` rises with each message and is never reset.
 
     ``reconcile_at`` is set while the zone has to be compared with its update server;
-    ``last_audit`` is what the last comparison found.
+    ``last_audit`` is what the last comparison found. At ``audit_at`` it is compared and
+    what differs is noted as drift; one process does so until ``audit_claim``. At
+    ``watch_at`` its serial is looked at. ``suspect`` is set while other hands are known
+    to have written to the zone.
     """
 
     zone = models.OneToOneField(
@@ -52,6 +55,11 @@ class Lane(models.Model):
     last_audit: models.JSONField[Any, dict[str, Any] | None] = models.JSONField(
         null=True, blank=True
     )
+    audit_at = models.DateTimeField(null=True, blank=True)
+    audit_reason = models.TextField(blank=True, default="", db_default="")
+    audit_claim = models.DateTimeField(null=True, blank=True)
+    watch_at = models.DateTimeField(null=True, blank=True)
+    suspect = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
         return f"lane of {self.zone_id}"

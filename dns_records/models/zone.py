@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from django.core.validators import MaxValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from dns_records.models.backend import Backend
 
 MAX_TTL = 2**31 - 1  # RFC 2181 section 8
+# Seconds between two audits.
+MIN_AUDIT_S = 60
+MAX_AUDIT_S = 31_536_000
 
 
 class VerifyPolicy(models.TextChoices):
@@ -27,9 +30,13 @@ class Fencing(models.TextChoices):
 
 
 class Mode(models.TextChoices):
-    """Who else writes to the zone."""
+    """Who else writes to the zone.
+
+    In a ``shared`` zone what other hands wrote is never overwritten by a change.
+    """
 
     EXCLUSIVE = "exclusive"
+    SHARED = "shared"
 
 
 class PtrPolicy(models.TextChoices):
@@ -42,7 +49,9 @@ class PtrPolicy(models.TextChoices):
 class Zone(models.Model):
     """A zone on a backend: who serves it, and when a change counts as live.
 
-    ``nameservers`` are addresses as ``host:port``, the update server first.
+    ``nameservers`` are addresses as ``host:port``, the update server first. ``serial``
+    is what the first of them was found to have when it was asked at ``serial_at``.
+    Every ``audit_interval_s`` seconds the zone is compared with its update server.
     TTLs are in seconds; a minimum or maximum of None is RFC 2181's.
     """
 
@@ -57,7 +66,12 @@ class Zone(models.Model):
     fencing = models.CharField(
         max_length=10, choices=Fencing.choices, default=Fencing.MARKER
     )
-    mode = models.CharField(max_length=10, choices=Mode.choices, default=Mode.EXCLUSIVE)
+    mode = models.CharField(
+        max_length=10,
+        choices=Mode.choices,
+        default=Mode.EXCLUSIVE,
+        db_default=Mode.EXCLUSIVE,
+    )
     ptr_policy = models.CharField(
         max_length=3,
         choices=PtrPolicy.choices,
@@ -73,7 +87,13 @@ class Zone(models.Model):
     max_ttl = models.PositiveIntegerField(
         null=True, blank=True, validators=[MaxValueValidator(MAX_TTL)]
     )
+    audit_interval_s = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(MIN_AUDIT_S), MaxValueValidator(MAX_AUDIT_S)],
+    )
     serial = models.BigIntegerField(null=True, blank=True)
+    serial_at = models.DateTimeField(null=True, blank=True, editable=False)
     event_seq = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

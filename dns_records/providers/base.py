@@ -267,6 +267,19 @@ class Provider(ABC):
             line.update(marker=marker)
         return marker
 
+    def read_rrset(self, zone: str, name: str, rtype: str) -> RRsetChange | None:
+        """Return an RRset as the service serves it, None if it serves none.
+
+        For people; :meth:`probe` is exact: here a wildcard may answer.
+
+        Raises:
+            ProviderError: one of its five kinds, but never fenced.
+        """
+        if not self.can_expect:
+            raise Misconfigured(f"the driver {self.driver!r} cannot read an RRset")
+        with self._logged("read_rrset", zone, name=name, type=rtype):
+            return self._read_rrset(zone, name, rtype)
+
     def read_zone(self, zone: str) -> Iterator[RRsetChange]:
         """Yield all that the service holds, as it comes; an RRset may come in parts.
 
@@ -379,6 +392,10 @@ class Provider(ABC):
         Must not take a wildcard's answer or a stale copy for it. May be left raising
         where ``can_fence`` is False.
         """
+
+    def _read_rrset(self, zone: str, name: str, rtype: str) -> RRsetChange | None:
+        """Return an RRset; change nothing. To be written where it can expect."""
+        raise NotImplementedError
 
     def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
         """Yield what the service holds, the marker and types of any kind included.

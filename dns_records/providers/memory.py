@@ -148,6 +148,11 @@ class MemoryProvider(Provider):
             marker = self.store.rrsets.get((marker_name(zone), "TXT"))
             return marker.records[0] if marker else None
 
+    def _read_rrset(self, zone: str, name: str, rtype: str) -> RRsetChange | None:
+        with self.store.lock:
+            self._arrive()
+            return self.store.rrsets.get((name, rtype))
+
     def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
         with self.store.lock:
             self._arrive()

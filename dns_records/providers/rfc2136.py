@@ -23,6 +23,7 @@ import dns.rrset
 import dns.tsig
 import dns.update
 
+from dns_records import nameservers
 from dns_records.providers import axfr, tsig, updates
 from dns_records.providers.base import (
     Option,
@@ -160,6 +161,14 @@ class Rfc2136Provider(Provider):
 
     def _octets(self, zone: str, changes: Sequence[RRsetChange]) -> int:
         return updates.octets(zone, changes)
+
+    def _read_rrset(self, zone: str, name: str, rtype: str) -> RRsetChange | None:
+        rdtype = dns.rdatatype.from_text(rtype)
+        found = self._query(zone, dns.name.from_text(name), rdtype)
+        if found is None:
+            return None
+        records = nameservers.canonical_records(found)
+        return RRsetChange(name, rtype, found.ttl, records)
 
     def _read_zone(self, zone: str) -> Iterator[RRsetChange]:
         return axfr.read(self._route, zone, self._key())

@@ -2,6 +2,7 @@
 
 from dns_records.selectors import (
     backends,
+    drift,
     explain,
     history,
     imports,
@@ -13,6 +14,7 @@ from dns_records.selectors import (
 
 __all__ = [
     "backends",
+    "drift",
     "explain",
     "history",
     "imports",

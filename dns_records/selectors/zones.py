@@ -65,6 +65,7 @@ def body(zone: Any) -> dict[str, Any]:
         "max_ttl": zone.max_ttl,
         "mode": zone.mode,
         "ptr_policy": zone.ptr_policy,
+        "audit_interval_s": zone.audit_interval_s,
         "serial": zone.serial,
         "counts": {
             "rrsets": zone.rrset_count,
@@ -79,5 +80,6 @@ def body(zone: Any) -> dict[str, Any]:
         "links": {
             "self": f"/api/v2/zones/{quote(zone.name)}/",
             "rrsets": f"/api/v2/zones/{quote(zone.name)}/rrsets/",
+            "drift": f"/api/v2/zones/{quote(zone.name)}/drift/",
         },
     }

@@ -25,13 +25,16 @@ from dns_records.providers.errors import (
 from dns_records.services import (
     breaker,
     claims,
+    foreign,
     lanes,
     observations,
     queue,
     results,
     unfenced,
     wake,
+    withdrawal,
 )
+from dns_records.services.foreign import ForeignEdit
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.queue import Parcel
@@ -185,6 +188,9 @@ def _send_again(run: LaneRun, batch: Batch, parcels: Sequence[Parcel]) -> None:
     batch.save(update_fields=["attempts"])
     try:
         receipt = _send(run, batch, parcels, images)
+    except ForeignEdit as error:
+        _in_the_way(run, batch, parcels, error)
+        return
     except PermanentRefusal as error:
         if batch.is_restoration:
             raise
@@ -246,6 +252,8 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     images, _ = queue.message(parcels)
     try:
         receipt = _send(run, batch, parcels, images)
+    except ForeignEdit as error:
+        _in_the_way(run, batch, parcels, error)
     except PermanentRefusal as error:
         _refused(run, batch, parcels, error)
     except (Unreachable, Misconfigured, Fenced) as error:
@@ -350,6 +358,23 @@ def _refused(
         results.fail(run, parcels, error)
     else:
         _bisect(run, parcels)
+
+
+def _in_the_way(
+    run: LaneRun, batch: Batch, parcels: Sequence[Parcel], error: ForeignEdit
+) -> None:
+    """Fail the change sets that others are in the way of, and send the rest again.
+
+    Raises:
+        Waiting, ProviderError, LeaseLost: as :func:`_deliver`.
+    """
+    results.not_applied(run, batch, parcels, error.detail)
+    failed = foreign.split(error, parcels)
+    withdrawal.fail(run.zone, failed)
+    # What is planned anew without them is read again when it is claimed.
+    rest = [parcel for parcel in parcels if parcel.request_id not in failed]
+    if rest:
+        _deliver(run, rest)
 
 
 def _bisect(run: LaneRun, parcels: Sequence[Parcel]) -> None:

@@ -97,7 +97,9 @@ def submit(order: Order, *, access: Access, origin: Origin, doorway: Doorway) ->
                 (ImportFile(zone_import=job, octets=piece) for piece in _pieces(order)),
                 batch_size=8,
             )
-        transaction.on_commit(partial(wake.publish, wake.IMPORT, zone.pk), robust=True)
+        transaction.on_commit(
+            partial(wake.publish_aside, wake.IMPORT, zone.pk), robust=True
+        )
 
     return acceptance.run(
         origin, operation=order.operation, perform=perform, doorway=doorway

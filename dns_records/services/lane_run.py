@@ -17,11 +17,11 @@ import structlog
 from django.conf import settings
 from django.db.models.functions import Now
 
-from dns_records.models import Batch, BatchStatus, Fencing, Lane, Zone
+from dns_records.models import Batch, BatchStatus, Fencing, Lane, Mode, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
-from dns_records.services import lanes, reconcile, unfenced
+from dns_records.services import foreign, lanes, reconcile, unfenced
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.tcp import Deadline
 from dnsorch import clock, failpoints
@@ -199,24 +199,59 @@ class LaneRun:
 
         Raises:
             LeaseLost: the lease is not ours any more; nothing is sent.
+            ForeignEdit: the zone is shared, and other hands are in the way.
             ProviderError: one of its five kinds.
         """
         if not self.fenced and failpoints.stands("marker"):
             return unfenced.send(self, batch, images)
         lanes.guard(self.lease)
         mine = Marker(self.lease.epoch, batch.number)
-        fence = Fence(str(self.marker), str(mine)) if self.fenced else None
         failpoints.hit("before_send")
-        receipt = self.provider.apply(
-            self.zone.name,
-            images,
-            fence=fence,
-            until=self.until() if self.fenced else None,
-        )
+        receipt = self._send_fenced(batch, images, mine)
         failpoints.hit("after_send")
         self.marker = mine
         self.has_taken_over = False
         return receipt
+
+    def _send_fenced(
+        self, batch: Batch, images: Sequence[RRsetChange], mine: Marker
+    ) -> Receipt:
+        """Send with the marker; in a zone that others write to, conditions beside it.
+
+        Where the server refuses and the marker is as we left it, others wrote to what
+        the message is about.
+        """
+        if not self._expects_others():
+            return self._apply(images, mine)
+        expected, rest = foreign.expected(self, batch, images)
+        foreign.check_rest(self, rest)
+        try:
+            return self._apply(images, mine, expected)
+        except Fenced as error:
+            if self.provider.read_marker(self.zone.name) != str(self.marker):
+                raise
+            foreign.tell(self, batch, foreign.differing(self, expected), error)
+        lanes.guard(self.lease)
+        return self._apply(images, mine)
+
+    def _expects_others(self) -> bool:
+        if not self.fenced:
+            return False
+        return self.zone.mode == Mode.SHARED or self._known.suspect
+
+    def _apply(
+        self,
+        images: Sequence[RRsetChange],
+        mine: Marker,
+        expected: Sequence[RRsetChange] = (),
+    ) -> Receipt:
+        return self.provider.apply(
+            self.zone.name,
+            images,
+            fence=Fence(str(self.marker), str(mine)) if self.fenced else None,
+            expected=expected,
+            until=self.until() if self.fenced else None,
+        )
 
     def marker_was_ignored(self) -> bool:
         """Whether the server said yes to our takeover and kept the marker as it was.

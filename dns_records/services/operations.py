@@ -13,6 +13,7 @@ from dns_records.models import Change, ChangeStatus, ScheduledChange, Zone
 from dns_records.plan import Operation
 from dns_records.services import (
     arguments,
+    audits,
     changes,
     import_run,
     imports,
@@ -33,6 +34,9 @@ from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import CANCELLABLE, Status
+
+# What the zone as a whole is asked for: its parts are made as it goes on.
+ZONE_WORK = frozenset({imports.ACTION, audits.AUDIT, audits.RESOLVE})
 
 
 def cancel(access: Access, request: Request) -> None:
@@ -88,11 +92,14 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         IllegalTransition: it has not failed.
         Forbidden: they may only read it.
     """
-    if request.parts_expected is not None and request.action != imports.ACTION:
+    if request.parts_expected is not None and request.action not in ZONE_WORK:
         raise IllegalTransition(
             "a request with parts cannot be retried as a whole: retry each part that "
             "failed; they are listed under parts"
         )
+    zone = _failed(access, request)
+    if request.action == audits.AUDIT:
+        return audits.retry(access, origin, request, zone, doorway)
     again = what_failed(access, request)
     return changes.submit(
         lambda: again,
@@ -110,12 +117,27 @@ def what_failed(access: Access, request: Request) -> Retry:
         IllegalTransition: it has not failed.
         Forbidden: they may only read it.
     """
-    zone = _zone(access, request)
-    if request.status != Status.FAILED or zone is None:
-        raise not_retryable(request)
+    zone = _failed(access, request)
+    if request.action == audits.AUDIT:
+        raise IllegalTransition("an audit changes nothing: there is no plan of it")
+    if request.action == audits.RESOLVE:
+        raise IllegalTransition("what is left of the drift can be resolved anew")
     if request.action == imports.ACTION:
         raise IllegalTransition("an import is not retried: import the zone anew")
     return Retry(request, zone)
+
+
+def _failed(access: Access, request: Request) -> Zone:
+    """Return the zone of a request that has failed.
+
+    Raises:
+        IllegalTransition: it has not.
+        Forbidden: they may only read it.
+    """
+    zone = _zone(access, request)
+    if request.status != Status.FAILED or zone is None:
+        raise not_retryable(request)
+    return zone
 
 
 def not_retryable(request: Request) -> IllegalTransition:

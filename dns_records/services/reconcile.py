@@ -18,14 +18,13 @@ import structlog
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from dns_records import coalesce, drift
-from dns_records.drift import Difference, Served
+from dns_records import coalesce
+from dns_records.drift import Difference
 from dns_records.images import Image, Key
-from dns_records.models import Change, ChangeStatus, Lane, RRset, Zone
+from dns_records.models import Change, ChangeStatus, Lane, Mode, RRset, Zone
 from dns_records.plan import Operation
-from dns_records.providers import registry
 from dns_records.providers.errors import ProviderError
-from dns_records.services import changes, unfenced, wanted, zones
+from dns_records.services import changes, comparison, unfenced, wanted, zones
 from dns_records.services.changes import Prepared
 from dnsorch import clock
 from dnsorch.exceptions import Conflict
@@ -109,43 +108,14 @@ def audit(zone: Zone) -> Audit:
     Raises:
         ProviderError: the server does not tell.
     """
-    started = clock.now()
-    backend = zone.backend
-    provider = registry.for_backend(
-        backend.driver, backend.options, backend.secret_reference
-    )
-    served = Served(zone.name)
-    for part in provider.read_zone(zone.name):
-        served.add(Key(part.name, part.type), part.ttl, part.records)
-    images = served.images()
-    rows = RRset.objects.filter(zone=zone, applied__isnull=False)
-    applied = {
-        Key(name, rtype): image
-        for name, rtype, data in rows.values_list("name", "type", "applied").iterator()
-        if (image := Image.load(data))
-        and drift.is_compared(zone.name, Key(name, rtype))
-    }
-    # Read after the images: what was applied meanwhile is among them.
-    moving = unfenced.keys_in_motion(zone, started)
-    unknown = [key for key in images if key not in applied]
-    found = drift.compare(applied, images, _deleted(zone, unknown))
-    kept = tuple(each for each in found if each.key not in moving)
-    return Audit(zone.name, started, len(images), len(found) - len(kept), kept)
-
-
-def _deleted(zone: Zone, keys: Sequence[Key]) -> list[Key]:
-    """Return those of ``keys`` that dnsorch once wrote, and has deleted since."""
-    names = sorted({key.name for key in keys})
-    found: set[Key] = set()
-    for start in range(0, len(names), MAX_RRSETS):
-        rows = Change.objects.filter(
-            zone=zone,
-            name__in=names[start : start + MAX_RRSETS],
-            applied_at__isnull=False,
-            rrset__present=False,
-        )
-        found |= {Key(*row) for row in rows.values_list("name", "type").distinct()}
-    return sorted(found & set(keys))
+    differences: list[Difference] = []
+    in_motion = 0
+    with comparison.of(zone) as compared:
+        for part in compared.found():
+            differences += part.differences
+            in_motion += len(part.in_motion)
+        rrsets = compared.rrsets()
+    return Audit(zone.name, compared.at, rrsets, in_motion, tuple(differences))
 
 
 # --- putting back ---------------------------------------------------------------------
@@ -206,10 +176,13 @@ def order(reason: str) -> dict[str, str]:
     return vars(Order(reason)).copy()
 
 
-def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
+def restore(
+    zone: Zone, keys: Iterable[Key], by: Order, *, correlation_id: str = ""
+) -> list[Answer]:
     """Have RRsets written again as they are wanted; return what became of each request.
 
-    As many requests as messages are needed. Nothing else of the zone is touched.
+    As many requests as messages are needed, with one ``correlation_id`` or each with
+    its own. Nothing else of the zone is touched.
     """
     given = []
     for part in _parts(zone, sorted(keys)):
@@ -219,7 +192,7 @@ def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
         answer = changes.submit(
             lambda submission=submission: submission,  # type: ignore[misc]
             access=Access(by.requester, by.source),
-            origin=_origin(by),
+            origin=_origin(by, correlation_id),
             operation={"action": ACTION, "zone": zone.name},
             doorway=DOORWAY,
         )
@@ -227,13 +200,13 @@ def restore(zone: Zone, keys: Iterable[Key], by: Order) -> list[Answer]:
     return given
 
 
-def _origin(by: Order) -> Origin:
+def _origin(by: Order, correlation_id: str) -> Origin:
     return Origin(
         requester=by.requester,
         source=by.source,
         api_version="",
         action=ACTION,
-        correlation_id=str(new_id()),
+        correlation_id=correlation_id or str(new_id()),
         received_at=clock.now(),
     )
 
@@ -303,6 +276,11 @@ def run_due(zone_id: int) -> None:
 
 def _reconcile(zone: Zone, by: Order) -> None:
     mine = Lane.objects.filter(zone=zone)
+    if zone.mode == Mode.SHARED and by.requester == OURSELVES:
+        # What differs may be another's: a person decides.
+        mine.update(reconcile_at=None, reconcile_order=None)
+        mine.update(audit_at=Now(), audit_reason=by.reason)
+        return
     until = mine.values_list("reconcile_at", flat=True).get()
     try:
         found = audit(zone)

@@ -16,6 +16,7 @@ from django.db.models import Exists, Min, OuterRef, Q
 
 from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
 from dns_records.services import (
+    audits,
     compensation,
     delivery,
     expiry,
@@ -24,6 +25,7 @@ from dns_records.services import (
     queue,
     reconcile,
     schedules,
+    serial_watch,
     verification,
     wake,
     withdrawal,
@@ -77,6 +79,11 @@ class Sweeper:
         for zone_id, since in reconcile.due():
             compare = reconcile.run_due
             found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
+        for zone_id, since in audits.due():
+            found += self._see_to(waited, wake.AUDIT, zone_id, audits.run_due, since)
+        for zone_id, seen in serial_watch.due():
+            look = serial_watch.look
+            found += self._see_to(waited, wake.WATCH, zone_id, look, seen)
         for zone_id, since in import_jobs.due():
             found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
         found += expire_overdue()

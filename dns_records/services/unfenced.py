@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
 from django.conf import settings
 from django.db.models import Min, QuerySet
 from django.db.models.functions import Now
@@ -27,16 +26,11 @@ from dns_records.models import Batch, BatchStatus, Change, ChangeStatus, RRset, 
 from dns_records.providers import registry
 from dns_records.providers.base import Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
-from dns_records.services import lanes, queue
+from dns_records.services import foreign, lanes, queue
 from dnsorch import clock
-from requests_tracker.models import Step
-from requests_tracker.services import timeline
-from requests_tracker.services.timeline import Entry
 
 if TYPE_CHECKING:
     from dns_records.services.lane_run import LaneRun
-
-logger = structlog.get_logger(__name__)
 
 # Seconds that a server may keep a message which it took in time before it acts on it.
 SERVER_QUEUE_S = 2.0
@@ -48,21 +42,22 @@ def send(run: LaneRun, batch: Batch, images: Sequence[RRsetChange]) -> Receipt:
     """Send the message of a batch, on the condition that all is as we left it.
 
     Where it is not, an earlier copy of the message was applied, or other hands wrote to
-    the zone. In the second case it is sent again without conditions: the zone is ours.
+    the zone. In the second case it is sent again without conditions, if the zone is
+    ours alone.
 
     Raises:
         LeaseLost: the lease is not ours any more; nothing is sent.
+        ForeignEdit: the zone is shared, and other hands are in the way.
         ProviderError: one of its five kinds.
     """
-    zone = run.zone.name
-    expected = _expected(run, batch, images)
+    expected, rest = foreign.expected(run, batch, images)
+    foreign.check_rest(run, rest)
     try:
         return _send(run, batch, images, expected)
     except Fenced as error:
-        if run.provider.probe(zone, images):
+        if run.provider.probe(run.zone.name, images):
             return Receipt("NOERROR", 0, 0.0)
-        foreign = [each for each in expected if not run.provider.probe(zone, [each])]
-        _tell_overwritten(batch, foreign, error)
+        foreign.tell(run, batch, foreign.differing(run, expected), error)
     return _send(run, batch, images, ())
 
 
@@ -86,32 +81,6 @@ def _send(
         raise
 
 
-def _expected(
-    run: LaneRun, batch: Batch, images: Sequence[RRsetChange]
-) -> list[RRsetChange]:
-    """Return what the server holds of the RRsets of a message, as far as we know.
-
-    As many as fit into the message. What an ignored part left is not known.
-    """
-    provider = run.provider
-    if batch.is_restoration or not provider.can_expect:
-        return []
-    keys = {Key(image.name, image.type) for image in images}
-    rows = RRset.objects.filter(zone=run.zone, name__in={key.name for key in keys})
-    room = provider.max_message_octets - provider.message_octets(run.zone.name, images)
-    found = []
-    for row in rows.order_by("name", "type"):
-        key = Key(row.name, row.type)
-        if key not in keys:
-            continue
-        image = queue.rrset_change(key, Image.load(row.applied))
-        octets = provider.message_octets(run.zone.name, [image])
-        if octets <= room:
-            room -= octets
-            found.append(image)
-    return found
-
-
 def _note_lifetime(run: LaneRun, batch: Batch) -> None:
     """Write until when this message may be late, before it is sent."""
     if not run.provider.may_be_late:
@@ -129,21 +98,6 @@ def late_until(batch: Batch) -> datetime | None:
     """Return until when a copy of an undecided message may arrive, None if none can."""
     alive = Batch.objects.filter(pk=batch.pk, late_until__gt=Now())
     return alive.values_list("late_until", flat=True).first()
-
-
-def _tell_overwritten(
-    batch: Batch, foreign: Sequence[RRsetChange], error: Fenced
-) -> None:
-    listed = ", ".join(f"{each.name} {each.type}" for each in foreign) or "the zone"
-    logger.warning("changed by other hands", rrsets=listed, rcode=error.rcode)
-    ids = set(Change.objects.filter(batch=batch).values_list("request_id", flat=True))
-    entry = Entry(
-        Step.SENT,
-        f"{listed} was changed by other hands; overwritten",
-        "warning",
-        {"foreign": [[each.name, each.type] for each in foreign]},
-    )
-    timeline.append(sorted(ids), entry)
 
 
 # --- looking once more ----------------------------------------------------------------
@@ -187,12 +141,17 @@ def recheck(zone: Zone) -> Recheck:
         queue.rrset_change(Key(row.name, row.type), Image.load(row.applied))
         for row in rows
     ]
-    wrong = _not_held(zone, images)
+    wrong = not_held(zone, images)
     moving = keys_in_motion(zone, started)
     return Recheck(tuple(batches), tuple(key for key in wrong if key not in moving))
 
 
-def _not_held(zone: Zone, images: Sequence[RRsetChange]) -> list[Key]:
+def not_held(zone: Zone, images: Sequence[RRsetChange]) -> list[Key]:
+    """Return which RRsets the server holds otherwise, none where it cannot be asked.
+
+    Raises:
+        ProviderError: it cannot be asked now.
+    """
     backend = zone.backend
     provider = registry.for_backend(
         backend.driver, backend.options, backend.secret_reference

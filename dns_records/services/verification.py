@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -21,7 +21,7 @@ from dns_records import nameservers, retry, serials
 from dns_records.images import Image
 from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
 from dns_records.nameservers import Answer, Question, Report
-from dns_records.services import observations, outcomes
+from dns_records.services import observations, outcomes, serial_watch
 from dns_records.services.observations import Heard
 from dnsorch import clock, tracing
 from dnsorch.exceptions import DnsorchError, Reason
@@ -85,9 +85,11 @@ def check(zone_id: int) -> bool:
     changes = _claim(zone)
     if changes:
         with tracing.span("dns.verify", attributes={"dns.zone": zone.name}):
+            at = clock.now()
             heard = _ask(zone, policy, changes)
             with transaction.atomic():
                 written = _write(zone, policy, changes, [each.report for each in heard])
+            _remember_serial(zone, [each.report for each in heard], at)
             _tell(zone, heard, written)
     soon = Change.objects.filter(zone=zone, next_check_at__lte=clock.now() + SOON)
     return soon.exists()
@@ -156,7 +158,6 @@ def _write(
     Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
     grown = {c.request_id for c in changes if len(c.nameservers) > len(before[c.pk])}
     done = _close(zone, policy, requests, changes, reports, grown)
-    _remember_serial(zone, reports)
     return Written(requests, changes, before, done)
 
 
@@ -177,13 +178,11 @@ def _tell(zone: Zone, heard: Sequence[Heard], written: Written) -> None:
     observations.verified(zone, [first[key] for key in written.done if key in first])
 
 
-def _remember_serial(zone: Zone, reports: Sequence[Report]) -> None:
-    """Keep the serial that the primary has, for those who look at the zone."""
+def _remember_serial(zone: Zone, reports: Sequence[Report], at: datetime) -> None:
+    """Keep the serial that the primary had, for the watch and for people."""
     for report in reports:
         if report.address == zone.nameservers[0] and report.serial is not None:
-            Zone.objects.filter(pk=zone.pk).exclude(serial=report.serial).update(
-                serial=report.serial
-            )
+            serial_watch.remember(zone, report.serial, at)
 
 
 def _note_seen(zone: Zone, report: Report, changes: Iterable[Change]) -> None:

@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 DELIVER = "dns_records.deliver"
 VERIFY = "dns_records.verify"
 RECONCILE = "dns_records.reconcile"
+AUDIT = "dns_records.audit"
+WATCH = "dns_records.watch_serial"
 IMPORT = "dns_records.import_zone"
 # After a failure nothing is published for so long: the sweep is there. A broker that
 # takes connections and says nothing costs whoever tries it a timeout.

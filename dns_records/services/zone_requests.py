@@ -28,6 +28,7 @@ PLAIN = (
     "default_ttl",
     "min_ttl",
     "max_ttl",
+    "audit_interval_s",
 )
 
 

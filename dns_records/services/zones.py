@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from dns_records import names
 from dns_records.models import (
+    AuditTask,
     Backend,
     Batch,
     Change,
     Lane,
+    Mode,
     RRset,
     ScheduledChange,
     VerifyPolicy,
@@ -23,6 +27,7 @@ from dns_records.models import (
 )
 from dns_records.models.change import ChangeStatus
 from dns_records.models.zone import MAX_TTL
+from dns_records.providers import registry
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
 from requests_tracker.status import OPEN, Status
@@ -134,10 +139,11 @@ def register(*, name: str, backend: Backend, **fields: Any) -> Zone:
     zone = Zone(name=name, backend=backend, **fields)
     _check_policy(zone)
     _check_ttls(zone)
+    _check_mode(zone)
     try:
         with transaction.atomic():
             zone.save(force_insert=True)
-            Lane.objects.create(zone=zone)
+            Lane.objects.create(zone=zone, audit_at=_next_audit(zone))
     except IntegrityError as error:
         raise ZoneExists(f"the zone {name} is registered already") from error
     return zone
@@ -151,16 +157,22 @@ def change(zone: Zone, fields: Mapping[str, Any]) -> Zone:
         Invalid: the verification policy cannot be met, or the TTLs exclude each other.
     """
     with transaction.atomic():
+        # The lane before the zone, as everybody does who writes both.
+        list(Lane.objects.select_for_update().filter(zone=zone).values_list("pk"))
         zone = Zone.objects.select_for_update().get(pk=zone.pk)
         backend = fields.get("backend")
         if backend is not None and backend.pk != zone.backend_id:
             _check_lane_is_empty(zone)
             # The other server has its own marker, or none.
             Lane.objects.filter(zone=zone).update(marker_epoch=0, marker_number=0)
+        before = zone.audit_interval_s
         for name, value in fields.items():
             setattr(zone, name, value)
         _check_policy(zone)
         _check_ttls(zone)
+        _check_mode(zone)
+        if zone.audit_interval_s != before:
+            Lane.objects.filter(zone=zone).update(audit_at=_next_audit(zone))
         zone.save(update_fields=[*fields, "updated_at"])
     return zone
 
@@ -196,6 +208,26 @@ def _check_lane_is_empty(zone: Zone) -> None:
         raise LaneNotEmpty(f"changes of {zone.name} are still on their way")
     if ZoneImport.objects.filter(zone=zone, request__status__in=sorted(OPEN)).exists():
         raise LaneNotEmpty(f"an import of {zone.name} is not final yet")
+    if AuditTask.objects.filter(zone=zone).exists():
+        raise LaneNotEmpty(f"an audit of {zone.name} is still on its way")
+
+
+def _next_audit(zone: Zone) -> Any:
+    """Return when the zone is to be audited, on the database's clock; None: never."""
+    seconds = zone.audit_interval_s
+    return None if seconds is None else Now() + timedelta(seconds=seconds)
+
+
+def _check_mode(zone: Zone) -> None:
+    """Refuse to share a zone whose server cannot check what a change expects."""
+    if zone.mode == Mode.SHARED:
+        driver = zone.backend.driver
+        if not registry.provider_class(driver).can_expect:
+            raise _invalid(
+                "/mode",
+                f"a zone can be shared where its server checks what a change expects "
+                f"(RFC 2136); the driver {driver} does not",
+            )
 
 
 def _check_policy(zone: Zone) -> None:

@@ -29,6 +29,7 @@ def zone_fields(backend: Backend, **fields: Any) -> dict[str, Any]:
         "verify_policy": "all",
         "verify_deadline_s": "60",
         "fencing": "marker",
+        "mode": "exclusive",
         "default_ttl": "120",
         "ptr_policy": "on",
         **fields,

@@ -20,6 +20,9 @@ V1 = {
 V2 = {
     "/api/v2/zones/": {"get", "post"},
     "/api/v2/zones/{zone}/": {"get", "patch", "delete"},
+    "/api/v2/zones/{zone}/audit/": {"post"},
+    "/api/v2/zones/{zone}/drift/": {"get"},
+    "/api/v2/zones/{zone}/drift/resolve/": {"post"},
     "/api/v2/zones/{zone}/import/": {"post"},
     "/api/v2/zones/{zone}/export/": {"get"},
     "/api/v2/zones/{zone}/check/": {"post"},

@@ -75,12 +75,14 @@ def test_register(api: APIClient, backend: Backend) -> None:
         "max_ttl": None,
         "mode": "exclusive",
         "ptr_policy": "off",
+        "audit_interval_s": None,
         "serial": None,
         "counts": {"rrsets": 0, "records": 0, "pending_changes": 0},
         "lane": {"state": "ok", "not_before": None, "last_error": None},
         "links": {
             "self": "/api/v2/zones/example.test./",
             "rrsets": "/api/v2/zones/example.test./rrsets/",
+            "drift": "/api/v2/zones/example.test./drift/",
         },
     }
     assert api.get(answer.headers["Location"]).json() == shown
@@ -130,7 +132,8 @@ def test_defaults(api: APIClient, backend: Backend) -> None:
         ({"verify": {"n": 1}}, "invalid", "/verify/n"),
         ({"verify": []}, "invalid", "/verify"),
         ({"fencing": "wire"}, "invalid", "/fencing"),
-        ({"mode": "shared"}, "invalid", "/mode"),
+        ({"mode": "public"}, "invalid", "/mode"),
+        ({"audit_interval_s": 59}, "invalid", "/audit_interval_s"),
         ({"default_ttl": 2**31}, "invalid", "/default_ttl"),
         ({"min_ttl": -1}, "invalid", "/min_ttl"),
         ({"max_ttl": 2**31}, "invalid", "/max_ttl"),

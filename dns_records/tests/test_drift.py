@@ -17,13 +17,16 @@ THEIRS = Image(300, (f"3613 15 2 {'ab' * 32}",))
 def test_what_signers_publish_is_compared_where_dnsorch_wrote_it(rtype: str) -> None:
     key = Key("example.test.", rtype)
 
-    def kinds(
-        applied: dict[Key, Image], served: dict[Key, Image], own: tuple[Key, ...] = ()
-    ) -> list[str]:
-        return [each.kind for each in drift.compare(applied, served, own)]
+    def kind(
+        wanted: Image | None, served: Image | None, *, ours: bool = False
+    ) -> str | None:
+        found = drift.difference(key, wanted, served)
+        assert found is not None
+        found = drift.ours(found) if ours else found
+        return None if drift.is_of_signers(found) else found.kind
 
     assert drift.is_compared("example.test.", key)
-    assert kinds({}, {key: THEIRS}) == []
-    assert kinds({key: OURS}, {key: THEIRS}) == ["different"]
-    assert kinds({key: OURS}, {}) == ["missing"]
-    assert kinds({}, {key: THEIRS}, own=(key,)) == ["different"]
+    assert kind(None, THEIRS) is None
+    assert kind(OURS, THEIRS) == "different"
+    assert kind(OURS, None) == "missing"
+    assert kind(None, THEIRS, ours=True) == "different"

@@ -13,8 +13,8 @@ from django.test import Client
 from dns_records.models import Backend, Zone
 from dns_records.providers.errors import Unreachable
 from dns_records.providers.memory import Faults
-from dns_records.services import breaker, delivery, verification
-from dns_records.tests.world import add, hurry, make_zone, store_of
+from dns_records.services import breaker, delivery, findings, verification
+from dns_records.tests.world import add, hurry, make_zone, put_into_dns, store_of
 from dnsorch import clock, state_metrics
 from requests_tracker import metrics
 from requests_tracker.models import Request
@@ -35,7 +35,7 @@ def page() -> dict[tuple[str, str], float]:
     """Return what is not 0 on the page, by name and labels, as it is now."""
     state_metrics.forget()
     text = Client().get("/metrics").content.decode()
-    wanted = ("requests_o", "outbox_", "lanes_", "backend_", "state_")
+    wanted = ("requests_o", "outbox_", "lanes_", "backend_", "state_", "drift_")
     return {
         (name.removeprefix("dnsorch_"), labels): float(value)
         for name, labels, value in SAMPLE.findall(text)
@@ -124,3 +124,19 @@ def test_a_flood_of_questions_is_one_of_answers_only(
 def test_a_first_silence_does_not_open_the_breaker(zone: Zone) -> None:
     breaker.note(zone.backend, Unreachable())
     assert page() == READABLE
+
+
+def test_drift_is_counted_by_kind_and_zone(zone: Zone) -> None:
+    add("www", "192.0.2.1")
+    add("ftp", "192.0.2.1")
+    delivery.drain(zone.pk)
+    verification.check(zone.pk)
+    store_of(zone).rrsets.pop(("www.example.test.", "A"))
+    put_into_dns(zone, "theirs.example.test.", "A", "192.0.2.1")
+    findings.note(zone)
+    found = {key: count for key, count in page().items() if "drift" in key[0]}
+    assert found == {
+        ("drift_rrsets", 'kind="missing"'): 1,
+        ("drift_rrsets", 'kind="extra"'): 1,
+        ("drift_zones", ""): 1,
+    }

@@ -137,7 +137,7 @@ def test_nothing_to_do_is_nothing_done(
     zone: Zone, broker: Broker, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     sweeper = Sweeper()
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(12):
         assert sweeper.once() == 0
     assert broker.sent == []
 

@@ -17,6 +17,12 @@ class ErrorSchema(serializers.Serializer[object]):
     errors = serializers.ListField(  # type: ignore[assignment]
         child=serializers.DictField(), required=False
     )
+    conflicts = serializers.ListField(
+        child=serializers.DictField(),
+        required=False,
+        help_text="Of each RRset that other hands changed: name, type, expected, "
+        "served.",
+    )
 
 
 class EventSchema(serializers.Serializer[object]):

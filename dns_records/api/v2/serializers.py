@@ -24,7 +24,7 @@ from dns_records.api.schemas import (
 )
 from dns_records.drafts import Draft, ExpectedDraft
 from dns_records.models import Fencing, PtrPolicy, VerifyPolicy
-from dns_records.models.zone import Mode
+from dns_records.models.zone import MAX_AUDIT_S, MIN_AUDIT_S, Mode
 from dns_records.tcp import Endpoint
 from dnsorch.api.serializers import StrictSerializer
 from requests_tracker.models import OnFailure
@@ -191,6 +191,9 @@ class ZoneFields(StrictSerializer):
     max_ttl = TTLField(required=False, allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices, required=False)
     ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices, required=False)
+    audit_interval_s = serializers.IntegerField(
+        min_value=MIN_AUDIT_S, max_value=MAX_AUDIT_S, required=False, allow_null=True
+    )
 
 
 class ZoneCreate(ZoneFields):
@@ -234,6 +237,7 @@ class ZoneSchema(serializers.Serializer[object]):
     max_ttl = serializers.IntegerField(allow_null=True)
     mode = serializers.ChoiceField(choices=Mode.choices)
     ptr_policy = serializers.ChoiceField(choices=PtrPolicy.choices)
+    audit_interval_s = serializers.IntegerField(allow_null=True)
     serial = serializers.IntegerField(allow_null=True)
     counts = serializers.DictField(child=serializers.IntegerField())
     lane = serializers.DictField()

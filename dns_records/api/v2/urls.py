@@ -4,6 +4,7 @@ from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
 from dns_records.api.v2.changesets import ChangesetViewSet
+from dns_records.api.v2.drift import DriftViewSet
 from dns_records.api.v2.explain import ExplainViewSet
 from dns_records.api.v2.history import HistoryViewSet
 from dns_records.api.v2.rrsets import RRsetViewSet
@@ -22,6 +23,9 @@ rrsets = RRsetViewSet.as_view({"get": "list"})
 rrset = RRsetViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
 history = HistoryViewSet.as_view({"get": "list"})
 explain = ExplainViewSet.as_view({"get": "retrieve"})
+audit = DriftViewSet.as_view({"post": "audit"})
+drift = DriftViewSet.as_view({"get": "list"})
+resolve = DriftViewSet.as_view({"post": "resolve"})
 
 ZONE = r"zones/(?P<zone>[^/]+)/"
 zone_import = ImportView.as_view({"post": "create"})
@@ -37,5 +41,8 @@ urlpatterns = [
     # Before the RRset itself: no type is called "history".
     re_path(rf"^{RRSET}history/$", history, name="rrset-history"),
     re_path(rf"^{RRSET}$", rrset, name="rrset-detail"),
+    re_path(rf"^{ZONE}audit/$", audit, name="zone-audit"),
+    re_path(rf"^{ZONE}drift/$", drift, name="drift-list"),
+    re_path(rf"^{ZONE}drift/resolve/$", resolve, name="drift-resolve"),
     *router.urls,
 ]

@@ -8,16 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dns_records.management import tracked
 from dns_records.management.zone_argument import zone_of
 from dns_records.providers.errors import ProviderError
 from dns_records.services import reconcile
 from dns_records.services.reconcile import Audit, Order
 from requests_tracker.models import Source
 from requests_tracker.services.idempotency import Answer
-
-REQUESTER = "manage.py"
-DIFFERS = 1
-CANNOT_TELL = 2
 
 
 class Command(BaseCommand):
@@ -50,23 +47,26 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Compare, put right if asked to, and say it by the exit code too."""
-        zone = zone_of(options["zone"], returncode=CANNOT_TELL)
+        zone = zone_of(options["zone"], returncode=tracked.CANNOT_TELL)
         try:
             audit = reconcile.audit(zone)
         except ProviderError as error:
-            raise CommandError(error.detail, returncode=CANNOT_TELL) from error
+            raise CommandError(error.detail, returncode=tracked.CANNOT_TELL) from error
         answers = []
         if options["restore"]:
-            by = Order(options["reason"], REQUESTER, Source.COMMAND.value)
+            by = Order(options["reason"], tracked.REQUESTER, Source.COMMAND.value)
             answers = reconcile.restore(zone, audit.restorable, by)
         if options["json"]:
-            report = {**audit.as_dict(), "requests": [_made(each) for each in answers]}
+            report = {
+                **audit.as_dict(),
+                "requests": [tracked.made(each) for each in answers],
+            }
             self.stdout.write(json.dumps(report))
         else:
             self._print(audit, answers)
         left = audit.restorable and not options["restore"]
         if left or any(answer.status >= 400 for answer in answers):
-            sys.exit(DIFFERS)
+            sys.exit(tracked.DIFFERS)
 
     def _print(self, audit: Audit, answers: list[Answer]) -> None:
         for difference in audit.differences:
@@ -77,10 +77,5 @@ class Command(BaseCommand):
             f"{audit.in_motion} left out, a change of them is on its way"
         )
         for answer in answers:
-            made = _made(answer)
+            made = tracked.made(answer)
             self.stdout.write(f"request {made['id']}: {made['status']}")
-
-
-def _made(answer: Answer) -> dict[str, str]:
-    status = "queued" if answer.status < 400 else answer.body["detail"]
-    return {"id": str(answer.request_id), "status": status}

@@ -29,6 +29,8 @@ FROM_DATABASE = {
     "dnsorch_requests_open",
     "dnsorch_requests_overdue",
     "dnsorch_lanes_waiting",
+    "dnsorch_drift_rrsets",
+    "dnsorch_drift_zones",
     "dnsorch_lanes_dirty",
     "dnsorch_lanes_oldest_seconds",
     "dnsorch_backend_left_alone",
