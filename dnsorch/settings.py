@@ -234,6 +234,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "0.1.0",
     "ENUM_NAME_OVERRIDES": {
         "ChangeAction": "dns_records.api.v2.serializers.ACTIONS",
+        "ImportSource": "dns_records.api.v2.zone_life.SOURCES",
+        "RequestSource": "requests_tracker.models.request.Source",
         "RequestStatus": "requests_tracker.status.Status",
     },
     "OAS_VERSION": "3.1.0",

@@ -13,6 +13,9 @@ from dnsorch import clock
 from requests_tracker import selectors as tracker
 from requests_tracker.models import Request, RequestEvent
 
+# Actions whose parts are made as they go on.
+MAKE_PARTS = frozenset({"import"})
+
 
 def bodies(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return the v2 body of each request, in few statements for all of them."""
@@ -31,8 +34,9 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
     for change in rows.order_by("id"):
         changes.setdefault(change.request_id, []).append(change)
     timelines = tracker.requests.events_of(ids)
-    progress = imports.of_requests(ids)
-    parts = tracker.requests.parts_of(ids)
+    # What is of no kind that has any is not looked up.
+    progress = imports.of_requests(r.pk for r in requests if r.action == "import")
+    parts = tracker.requests.parts_of(r.pk for r in requests if _may_have_parts(r))
     waited = ScheduledChange.objects.filter(
         pk__in=[each.pk for each in requests if each.not_before]
     )
@@ -50,6 +54,10 @@ def v2(requests: list[Request]) -> list[dict[str, Any]]:
         }
         for each in requests
     ]
+
+
+def _may_have_parts(request: Request) -> bool:
+    return request.parts_expected is not None or request.action in MAKE_PARTS
 
 
 def _scheduled(operations: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:

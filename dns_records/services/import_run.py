@@ -229,7 +229,7 @@ def _note(
     tenth = import_jobs.passed(job, done)
     import_jobs.count(
         job,
-        {**wrong, **found.refused},
+        dict(sorted({**wrong, **found.refused}.items())),
         taken=len(found.taken),
         same=found.same,
         sent=sent,

@@ -173,4 +173,5 @@ def test_links_say_the_version(zone: Zone) -> None:
         "self": at,
         "events": f"{at}events/",
         "cancel": f"{at}cancel/",
+        "revert": f"{at}revert/",
     }

@@ -54,7 +54,7 @@ class PreviewSchema(serializers.Serializer[object]):
     left_out = LeftOutSchema(many=True)
 
 
-class AnsweredSchema(serializers.Serializer[object]):
+class CheckedSchema(serializers.Serializer[object]):
     """What one name server says of a zone."""
 
     address = serializers.CharField()
@@ -70,7 +70,7 @@ class CheckSchema(serializers.Serializer[object]):
 
     zone = serializers.CharField()
     ok = serializers.BooleanField()
-    nameservers = AnsweredSchema(many=True)
+    nameservers = CheckedSchema(many=True)
 
 
 class ZoneFileRenderer(JSONRenderer):

@@ -112,7 +112,7 @@ VALUES: Mapping[str, Text] = {
         U8, st.from_regex(r"[a-zA-Z0-9]{1,15}", fullmatch=True), quoted(1, 60)
     ),
     "CDNSKEY": words(U16, st.just("3 15"), base64ed(32, 32)),
-    "CDS": digest(words(U16, U8), HASH_OCTETS),
+    "CDS": digest(words(U16, st.integers(1, 16).map(str)), HASH_OCTETS),
     "CERT": words(U16, U16, U8, base64ed(1, 60)),
     "CNAME": NAME,
     "CSYNC": words(
