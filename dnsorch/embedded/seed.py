@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from dns_records.models import Zone
+from dns_records.providers import registry
 from dns_records.services import backends, zones
 from dns_records.tcp import Endpoint
 from dnsorch.embedded import private
@@ -117,6 +118,7 @@ def _zone(key: TsigKey) -> None:
             "port": server.port,
             "key_name": key.name,
             "key_algorithm": key.algorithm,
+            **_time_limits(),
         },
         secret_reference=f"file:{settings.VAR_DIR / 'tsig.secret'}",
     )
@@ -128,6 +130,17 @@ def _zone(key: TsigKey) -> None:
         others = [each for each in zone.nameservers[1:] if each not in addresses]
         fields = {"backend": backend, "nameservers": [*addresses, *others]}
         zones.change(zone, fields)
+
+
+def _time_limits() -> dict[str, float]:
+    """Return time limits where the driver's own are too long for a short lease."""
+    most: float = settings.DNSORCH_LEASE_S / 2
+    options = registry.provider_class("rfc2136").options
+    return {
+        name: most
+        for name in registry.TIME_LIMITS & options.keys()
+        if options[name].default > most
+    }
 
 
 def _admin() -> str:
