@@ -82,19 +82,28 @@ def full(name: str) -> str:
 
 
 def world(text: str) -> Neighbours:
-    """Read ``name:type,type name!:`` into what is known of other names."""
+    """Read ``name:type,type name!: name>type:owner`` into what is known of others."""
     types, filled = {}, set()
+    pointers: dict[str, set[Key]] = {}
     for word in text.split():
+        if ">" in word:
+            target, _, pointing = word.partition(">")
+            rtype, _, owner = pointing.partition(":")
+            pointers.setdefault(full(target), set()).add(Key(full(owner), rtype))
+            continue
         name, _, held = word.partition(":")
         if name.endswith("!"):
             filled.add(full(name[:-1]))
         else:
             types[full(name)] = frozenset(held.split(",")) - {""}
-    return Neighbours(types, frozenset(filled))
+    return Neighbours(types, frozenset(filled), pointers)
 
 
-def judged(text: str, *records: str) -> list[str]:
-    """Return the codes of what planning ``records`` is warned of or refused for."""
+def judged(text: str, *records: str, detail: bool = False) -> list[str]:
+    """Return the codes of what planning ``records`` is warned of or refused for.
+
+    With ``detail`` that is the sentences instead.
+    """
     operations = []
     for record in records:
         name, rtype, value = record.split(" ", 2)
@@ -106,7 +115,10 @@ def judged(text: str, *records: str) -> list[str]:
     try:
         planned = plan.build(context, 300, current, operations)
     except DnsorchError as error:
-        return [f"{error.status} {reason.code}" for reason in error.reasons]
+        return [
+            reason.detail if detail else f"{error.status} {reason.code}"
+            for reason in error.reasons
+        ]
     return [warning.code for warning in planned.warnings]
 
 
