@@ -118,23 +118,6 @@ def test_only_so_many_are_told_by_name() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "record", "codes"),
-    [
-        ("mail>MX:@", "mail CNAME a.test.", [f"409 {IS_ALIAS}"]),
-        # Another zone, or a DNAME, answers for the name.
-        ("sub:NS m.sub>MX:@", "m.sub CNAME a.test.", ["below_delegation"]),
-        ("sub:NS m.sub>NS:sub", "m.sub A -", ["glue_missing"]),
-        ("sub:NS m.sub>NS:other", "m.sub A -", []),
-        ("mail>MX:@", "mail A -", [NO_ADDRESS]),
-        ("mail>MX:@", "mail TXT -", []),
-        ("mail>PTR:1", "mail A -", []),
-    ],
-)
-def test_rules(text: str, record: str, codes: list[str]) -> None:
-    assert judged(text, record) == codes
-
-
 @pytest.mark.skipif(not real.WANTED, reason="needs BIND")
 @pytest.mark.parametrize("alias", [True, False])
 def test_bind_refuses_it_for_its_name_servers(daemons: Daemons, alias: bool) -> None:
