@@ -266,4 +266,6 @@ def display(name: str) -> str:
     A label that only looks like an A-label stays as it is, so that no two names look
     the same and what is shown can be read back.
     """
+    if "xn--" not in name:
+        return name
     return _canonical(name).to_unicode(idna_codec=_CODEC)

@@ -30,7 +30,13 @@ def judge(
             rule's if all that is broken is of one kind.
     """
     before, after = _types(current, images)
-    context = replace(context, neighbours=context.neighbours.overlaid(after))
+    keys = Key(context.zone, "DNSKEY")
+    image = images.get(keys, current.get(keys))
+    context = replace(
+        context,
+        neighbours=context.neighbours.overlaid(after),
+        zone_keys=image.records if image else (),
+    )
     return _judged(
         [
             *_of_rrsets(context, current, images, pointers),

@@ -1,7 +1,8 @@
 """What dnspython takes though it is not all there is to read. Pure.
 
-It drops what is not base64, and cuts off what a LOC record cannot say; name servers
-differ there. Whatever is taken is what the client wrote, nothing less.
+It drops what is not base64, cuts off what a LOC record cannot say and reads through
+quotes; name servers differ there. Whatever is taken is what the client wrote, nothing
+less.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal
 
 import dns.rdata
 from dns.rdtypes.ANY.LOC import LOC
+from dns.rdtypes.euibase import EUIBase
 from dns.rdtypes.IN.APL import APL
 from dns.rdtypes.svcbbase import ECHParam, GenericParam, ParamKey, SVCBBase
 
@@ -40,6 +42,8 @@ def refusal(
     if binary == "hex" and not _is_hex(tail):
         return "The hex digits come in pairs, and nothing stands between them."
     match value:
+        case EUIBase() if '"' in text:
+            return "It stands without quotes (RFC 7043)."
         case APL():
             return _apl(value)
         case LOC():

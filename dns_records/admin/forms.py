@@ -13,7 +13,8 @@ from django.utils.html import format_html, format_html_join
 from dns_records import names
 from dns_records.models import Backend, Zone
 from dns_records.providers import registry
-from dns_records.providers.base import REQUIRED, Option, Provider
+from dns_records.providers.base import Provider
+from dns_records.providers.options import REQUIRED, Option
 from dns_records.services import backends, zones
 from dns_records.tcp import Endpoint
 from dnsorch.exceptions import DnsorchError, Invalid

@@ -73,6 +73,7 @@ class RRsetAdmin(RRsetPages):
     ordering = ("zone_id", "name", "type")  # as the index has them
     fields = (
         "name",
+        "name_unicode",
         "type",
         "zone",
         "state",
@@ -103,6 +104,11 @@ class RRsetAdmin(RRsetPages):
         if found.exists():
             return found, False
         return queryset.filter(name__startswith=term.lower()), False
+
+    @admin.display(description="name in Unicode")
+    def name_unicode(self, rrset: RRset) -> str:
+        """Return the name as people read it."""
+        return names.display(rrset.name)
 
     @admin.display(description="records")
     def values(self, rrset: RRset) -> str:

@@ -57,6 +57,13 @@ def name_field(**kwargs: Any) -> serializers.CharField:
     return serializers.CharField(max_length=MAX_NAME, **kwargs)
 
 
+def name_unicode_field(**kwargs: Any) -> serializers.CharField:
+    """Return a field for a name as people read it."""
+    return serializers.CharField(
+        help_text="The name with its valid A-labels as U-labels (UTS 46).", **kwargs
+    )
+
+
 def value_field(**kwargs: Any) -> serializers.CharField:
     """Return a field for rdata in presentation form, spaces included."""
     longest = kwargs.pop("max_length", MAX_VALUE)

@@ -11,8 +11,9 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from dns_records.services import changes, parts
-from dns_records.services.changes import Asked, Precondition, Submission
 from dns_records.services.parts import ManyZones
+from dns_records.services.preconditions import Precondition
+from dns_records.services.submissions import Asked, Submission
 from dnsorch.exceptions import Invalid
 from requests_tracker.api.tracking import TrackedView, flag
 from requests_tracker.services.acceptance import Doorway

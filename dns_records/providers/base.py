@@ -24,11 +24,10 @@ from dns_records.providers.errors import (
     ProviderError,
     TooLate,
 )
+from dns_records.providers.options import Option, checked
 from dns_records.tcp import Deadline
 
 log = structlog.get_logger(__name__)
-
-REQUIRED: Any = object()
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,6 @@ class Receipt:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of a backend: the type of its value, its default, what it means."""
-
-    type: type
-    help: str
-    default: Any = REQUIRED
-
-
 class Secret(Protocol):
     """Gives the backend's secret; ``fresh`` asks its source, whatever is cached."""
 
@@ -149,29 +139,7 @@ class Provider(ABC):
                 impossible value; the message names it.
         """
         self.secret = secret
-        self._configure(self._checked(options))
-
-    @classmethod
-    def _checked(cls, given: Mapping[str, Any]) -> dict[str, Any]:
-        unknown = sorted(set(given) - set(cls.options))
-        if unknown:
-            known = ", ".join(cls.options)
-            raise Misconfigured(f"unknown option {unknown[0]!r}; there are: {known}")
-        values = {}
-        for name, option in cls.options.items():
-            value = given.get(name, option.default)
-            if value is REQUIRED:
-                raise Misconfigured(f"option {name!r} is missing: {option.help}")
-            # JSON writes 5.0 as 5; a boolean is an int to Python, not to us.
-            if option.type is float and type(value) is int:
-                value = float(value)
-            if name in given and type(value) is not option.type:
-                raise Misconfigured(
-                    f"option {name!r} must be {option.type.__name__}, "
-                    f"not {type(value).__name__}"
-                )
-            values[name] = value
-        return values
+        self._configure(checked(options, self.options))
 
     # --- the flow, the same for all ------------------------------------------------
 

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 from dns_records.providers import updates
 from dns_records.providers.base import (
     Fence,
-    Option,
     Provider,
     RRsetChange,
     Terms,
@@ -29,6 +28,7 @@ from dns_records.providers.errors import (
     PermanentRefusal,
     Unreachable,
 )
+from dns_records.providers.options import Option
 from dns_records.record_types import RECORD_TYPES
 
 

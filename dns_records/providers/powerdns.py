@@ -28,7 +28,7 @@ import dns.name
 import httpx
 
 from dns_records.providers import updates
-from dns_records.providers.base import Option, Provider, RRsetChange, Terms
+from dns_records.providers.base import Provider, RRsetChange, Terms
 from dns_records.providers.errors import (
     KeyRefused,
     MessageTooLarge,
@@ -39,6 +39,7 @@ from dns_records.providers.errors import (
     SecretMissing,
     Unreachable,
 )
+from dns_records.providers.options import Option
 from dns_records.providers.powerdns_content import content
 from dns_records.record_types import RECORD_TYPES
 from dnsorch.exceptions import SecretUnavailable

@@ -26,7 +26,6 @@ import dns.update
 from dns_records import nameservers
 from dns_records.providers import axfr, tsig, updates
 from dns_records.providers.base import (
-    Option,
     Provider,
     RRsetChange,
     Terms,
@@ -44,6 +43,7 @@ from dns_records.providers.errors import (
     Unreachable,
 )
 from dns_records.providers.exchange import Route, exchange
+from dns_records.providers.options import Option
 from dns_records.record_types import RECORD_TYPES
 from dns_records.tcp import Deadline, Endpoint
 from dnsorch import failpoints

@@ -25,7 +25,6 @@ from dns_records.providers import aws, updates
 from dns_records.providers.aws import Key
 from dns_records.providers.base import (
     Fence,
-    Option,
     Provider,
     RRsetChange,
     Terms,
@@ -41,6 +40,7 @@ from dns_records.providers.errors import (
     SecretMissing,
     Unreachable,
 )
+from dns_records.providers.options import Option
 from dnsorch.exceptions import SecretUnavailable
 
 if TYPE_CHECKING:

@@ -81,6 +81,7 @@ def body(record: Record) -> dict[str, Any]:
         "id": str(record.pk),
         "zone": rrset.zone.name,
         "name": rrset.name,
+        "name_unicode": names.display(rrset.name),
         "type": rrset.type,
         "value": record.rdata,
         "ttl": rrset.ttl,

@@ -108,6 +108,7 @@ def body(rrset: RRset) -> dict[str, Any]:
     return {
         "zone": zone,
         "name": rrset.name,
+        "name_unicode": names.display(rrset.name),
         "type": rrset.type,
         "ttl": rrset.ttl,
         "records": sorted(record.rdata for record in rrset.records.all()),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,12 +16,14 @@ from dns_records import coalesce, drafts, images, lifetimes, plan, validation
 from dns_records.drafts import Draft
 from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, RRset, Zone
-from dns_records.plan import Expectation, Operation, Plan
+from dns_records.plan import Operation, Plan
 from dns_records.services import neighbours, wake, wanted, writable_types, zones
 from dns_records.services.arguments import dump_arguments, dump_life
+from dns_records.services.preconditions import Precondition
+from dns_records.services.submissions import Asked, Postponed
 from dns_records.services.wanted import Locked
 from dnsorch import clock
-from dnsorch.exceptions import ChangesetTooLarge, PreconditionFailed, Reason
+from dnsorch.exceptions import ChangesetTooLarge, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
 from requests_tracker.services import acceptance, lifecycle
@@ -55,42 +57,6 @@ class Prepared:
         """
         check_size(self.plan.images)
         return self.plan.as_dict(rrsets_in(self.locked.zone))
-
-
-@dataclass(frozen=True)
-class Precondition:
-    """``If-Match`` and ``If-None-Match: *`` (RFC 9110 section 13.1).
-
-    ``versions`` are those of the client's entity tags; None stands for ``*``.
-    """
-
-    versions: frozenset[str] | None = None
-    absent: bool = False
-
-    def expect(self, locked: Locked, key: Key) -> Expectation:
-        """Return the image that has to hold if the precondition holds now.
-
-        What a tag compares is the version; what has to hold still, should an earlier
-        change be taken out, is the image.
-
-        Raises:
-            PreconditionFailed: it does not hold.
-        """
-        found = locked.image(key)
-        version = str(locked.rrsets[key].version) if found else None
-        if self.absent:
-            holds = found is None
-        else:
-            holds = found is not None and (
-                self.versions is None or version in self.versions
-            )
-        if not holds:
-            state = f"it has version {version}" if found else "it does not exist"
-            raise PreconditionFailed(
-                f"{key.name} {key.type} is not in the state asked for: {state}",
-                extra={"current": images.dump(found), "current_version": version},
-            )
-        return Expectation(found.records, found.ttl) if found else Expectation(None)
 
 
 @dataclass(frozen=True)
@@ -141,38 +107,6 @@ class ChangeSet:
         # Before anybody has to wait for our locks.
         check_size(plan.given(operations))
         return zone, operations
-
-
-class Submission(Protocol):
-    """What can be accepted or planned: a change set, or one record's change."""
-
-    def prepare(self, access: Access, request: Request) -> Prepared:
-        """Find the zone, lock the names, plan; fill in what the tracker shows."""
-
-
-class Ready(Protocol):
-    """What can be stored, or shown as a plan."""
-
-    def store(self, request: Request, origin: Origin) -> None:
-        """Store it as what ``request`` asks for."""
-
-    def answer(self) -> dict[str, Any]:
-        """Return the plan, as JSON."""
-
-
-class Asked(Protocol):
-    """A submission, or several in one."""
-
-    def prepare(self, access: Access, request: Request) -> Ready:
-        """Find the zones, lock the names, plan; fill in what the tracker shows."""
-
-
-@runtime_checkable
-class Postponed(Submission, Protocol):
-    """What is planned later than it is accepted."""
-
-    def postpone(self, access: Access, request: Request, origin: Origin) -> None:
-        """Judge it by itself and store it, with its request."""
 
 
 def submit(

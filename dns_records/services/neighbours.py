@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from dns_records import plan, rdata, record_types
 from dns_records.images import Image, Key
@@ -18,26 +18,36 @@ from dns_records.models import RRset, Zone
 from dns_records.plan import Operation
 from dns_records.services.wanted import Locked
 from dns_records.validation import Neighbours, neighbours
+from dns_records.validation.targets import ADDRESSES
 
 # More targets or new delegations in one change set are not looked at: at the door it
 # is better to know less than to hold locks for long.
 MAX_NAMES = 2000
 MAX_NEW = 10
+# So many names that lose something are looked at, and so many records that point there.
+MAX_LOSING = 50
+MAX_POINTERS = 500
 
 
 def read(locked: Locked, operations: Iterable[Operation]) -> Neighbours:
-    """Return what the rules need to know about other names, in at most two statements.
+    """Return what the rules need to know about other names: at most three statements.
 
-    None is sent unless a record points into the zone, or an NS below the apex or a
-    DNAME is new. What is above the names comes with their lock.
+    None is sent unless a record points into the zone, an NS below the apex, a DNAME or
+    a CNAME is new, or the last A or AAAA record of a name goes. What is above the names
+    comes with their lock.
     """
-    zone = locked.zone
-    given = plan.given(list(operations))
+    zone, operations = locked.zone, list(operations)
+    given = plan.given(operations)
+    losing = _losing(locked, operations, given)[:MAX_LOSING]
+    pointers = _pointers(zone, losing, given) if losing else {}
     known = set(locked.owners) | set(locked.above)
-    asked = sorted(_asked(zone.name, given) - known)[:MAX_NAMES]
+    wanted_of = _asked(zone.name, given)
+    wanted_of.update(*(neighbours.around(name, zone.name) for name in pointers))
+    asked = sorted(wanted_of - known)[:MAX_NAMES]
     types = {**locked.above, **(_types(zone, asked) if asked else {})}
     new = _new(locked, given)
-    return Neighbours(types, _filled(locked, new) if new else frozenset())
+    filled = _filled(locked, new) if new else frozenset()
+    return Neighbours(types, filled, pointers)
 
 
 def _asked(zone: str, given: Mapping[Key, Image | None]) -> set[str]:
@@ -50,6 +60,50 @@ def _asked(zone: str, given: Mapping[Key, Image | None]) -> set[str]:
             for target in neighbours.targets(zone, rtype, parsed):
                 asked |= neighbours.around(target, zone)
     return asked
+
+
+def _losing(
+    locked: Locked,
+    operations: Iterable[Operation],
+    given: Mapping[Key, Image | None],
+) -> list[str]:
+    """Return the names that become an alias, or lose all A or all AAAA records."""
+    current = locked.images()
+    left = {key: set(image.records) for key, image in current.items() if image}
+    for operation in operations:
+        if operation.action == "remove":
+            left.get(operation.key, set()).difference_update(operation.records)
+        elif operation.action != "add":
+            left.pop(operation.key, None)
+    found = {
+        key.name
+        for key, image in given.items()
+        if (key.type == "CNAME" and image and current.get(key) is None)
+        or (key.type in ADDRESSES and not image and current.get(key))
+        and not left.get(key)
+    }
+    return sorted(found)
+
+
+def _pointers(
+    zone: Zone, losing: list[str], given: Mapping[Key, Image | None]
+) -> dict[str, set[Key]]:
+    """Return which RRsets point to the names; those of the change set are left out.
+
+    What a record points to is the end of its rdata, and no index has that: it costs a
+    pass over the types in the index of the zone's RRsets.
+    """
+    end = Q()
+    for name in losing:
+        end |= Q(records__rdata=name) | Q(records__rdata__endswith=f" {name}")
+    rows = RRset.objects.filter(
+        end, zone=zone, type__in=neighbours.POINTING, present=True
+    )
+    found: dict[str, set[Key]] = defaultdict(set)
+    for *key, text in rows.values_list("name", "type", "records__rdata")[:MAX_POINTERS]:
+        if Key(*key) not in given:
+            found[text.rpartition(" ")[2]].add(Key(*key))
+    return dict(found)
 
 
 def _types(zone: Zone, asked: list[str]) -> dict[str, frozenset[str]]:

@@ -19,14 +19,9 @@ from dns_records.drafts import Draft, Mistakes
 from dns_records.models import Zone
 from dns_records.plan import Operation
 from dns_records.services import changes, companions, wanted, zones
-from dns_records.services.changes import (
-    Asked,
-    Postponed,
-    Prepared,
-    Ready,
-    Submission,
-)
+from dns_records.services.changes import Prepared
 from dns_records.services.companions import Names
+from dns_records.services.submissions import Asked, Postponed, Ready, Submission
 from dnsorch.tokens.access import Access
 from requests_tracker.models import OnFailure, Request, Step
 from requests_tracker.services import lifecycle

@@ -14,7 +14,8 @@ from dns_records.images import Key
 from dns_records.models import Record, Zone
 from dns_records.plan import Operation, RecordNotFound
 from dns_records.services import changes, wanted, zones
-from dns_records.services.changes import Precondition, Prepared
+from dns_records.services.changes import Prepared
+from dns_records.services.preconditions import Precondition
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import Invalid, NotFound
 from dnsorch.tokens.access import Access

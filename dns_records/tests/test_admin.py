@@ -99,6 +99,15 @@ def test_the_page_of_an_rrset_shows_records_and_changes(
     assert f'<a href="/admin/requests_tracker/request/{request.pk}/change/">' in text
 
 
+def test_an_internationalised_name_is_shown_as_people_read_it(
+    admin_client: Client, zone: Zone
+) -> None:
+    world.post(world.draft("add", "bücher", "A", "192.0.2.1"))
+    row = RRset.objects.get(name="xn--bcher-kva.example.test.")
+    text = admin_client.get(f"{ADMIN}rrset/{row.pk}/change/").content.decode()
+    assert "bücher.example.test." in text
+
+
 @pytest.mark.parametrize(
     ("url", "queries"),
     # session, user, bounded count, rows; and its own:

@@ -51,6 +51,7 @@ def test_put_and_get(api: APIClient, zone: Zone) -> None:
     assert shown.json() == {
         "zone": "example.test.",
         "name": "www.example.test.",
+        "name_unicode": "www.example.test.",
         "type": "A",
         "ttl": 60,
         "records": ["192.0.2.1", "192.0.2.2"],
@@ -93,6 +94,21 @@ def test_names_in_the_url(
     assert api.get(shown["links"]["self"]).json() == shown
     assert api.delete(url).status_code == 202
     assert api.get(url).status_code == 404
+
+
+def test_names_are_shown_in_unicode_too(api: APIClient) -> None:
+    put(api, f"{ZONES}example.test/rrsets/xn--bcher-kva.xn--n3h/A/", "192.0.2.1")
+    (shown,) = api.get(f"{ZONES}example.test/rrsets/").json()["results"]
+    # What is no valid A-label stays as it is (IDNA 2008).
+    assert shown["name"] == "xn--bcher-kva.xn--n3h.example.test."
+    assert shown["name_unicode"] == "bücher.xn--n3h.example.test."
+    # A client may send back what it was shown; it cannot rename.
+    again = {**shown, "ttl": 7}
+    assert api.put(shown["links"]["self"], again).status_code == 202
+    renamed = {**shown, "name_unicode": "x.example.test."}
+    answer = api.put(shown["links"]["self"], renamed)
+    assert answer.status_code == 400
+    assert [each["pointer"] for each in answer.json()["errors"]] == ["/name_unicode"]
 
 
 def test_a_name_with_a_slash(zone: Zone) -> None:

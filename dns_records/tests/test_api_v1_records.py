@@ -49,6 +49,7 @@ def test_create(api: APIClient, zone: Zone) -> None:
         "id": str(Record.objects.get().pk),
         "zone": "example.test.",
         "name": "www.example.test.",
+        "name_unicode": "www.example.test.",
         "type": "A",
         "value": "192.0.2.1",
         "ttl": 600,
@@ -93,7 +94,9 @@ def test_a_created_record_can_be_read_and_goes_live(api: APIClient, zone: Zone) 
 def test_names_in_any_form_come_out_canonical(
     api: APIClient, given: dict[str, str], expected: str
 ) -> None:
-    assert made(api, **given)["name"] == expected
+    shown = made(api, **given)
+    assert shown["name"] == expected
+    assert shown["name_unicode"] == expected.replace("xn--bcher-kva", "bücher")
 
 
 @pytest.mark.parametrize(

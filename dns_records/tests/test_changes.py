@@ -10,7 +10,8 @@ from dns_records import coalesce
 from dns_records.drafts import ExpectedDraft, read
 from dns_records.models import Change, OwnerName, Record, RRset, Zone
 from dns_records.services import arguments, changes
-from dns_records.services.changes import ChangeSet, Precondition
+from dns_records.services.changes import ChangeSet
+from dns_records.services.preconditions import Precondition
 from dns_records.tests.world import (
     ANYONE,
     add,

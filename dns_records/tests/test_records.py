@@ -9,7 +9,7 @@ import pytest
 
 from dns_records.models import Change, Record, RRset, Zone
 from dns_records.services import delivery, withdrawal
-from dns_records.services.changes import Precondition
+from dns_records.services.preconditions import Precondition
 from dns_records.services.records import (
     CreateRecord,
     DeleteRecord,

@@ -311,6 +311,8 @@ def test_validators_are_listed_for_the_documentation() -> None:
         ("record", "caa-value"),
         ("record", "key-flags"),
         ("record", "delete-form"),
+        ("record", "private-algorithm"),
+        ("record", "key-in-zone"),
         ("record", "digest-type"),
         ("record", "dane-values"),
         ("record", "ssh-values"),
@@ -344,6 +346,9 @@ def test_validators_are_listed_for_the_documentation() -> None:
         ("node", "dname-above-data"),
         ("node", "below-delegation"),
         ("node", "delegation-above-data"),
+        ("node", "alias-pointed-to"),
+        ("node", "address-pointed-to"),
+        ("node", "glue-pointed-to"),
     ]
     assert all(
         re.fullmatch(r"(RFC \d+|BIND|PowerDNS).*", each.reference) for each in listed
@@ -355,6 +360,7 @@ def test_every_rule_is_tried_by_a_case_above() -> None:
     cases = [case[-1] for case in RECORDS + test_validation_mail.RECORDS]
     cases += [case[-1] for case in test_validation_services.RECORDS]
     cases += [case[-1] for case in test_validation_services.RRSETS]
+    cases += [case[-1] for case in test_validation_services.KEYS]
     cases += [case[-1] for case in test_validation_neighbours.CASES]
     cases += [case[-1] for case in RRSETS]
     cases += [case[-1] for case in NODES]

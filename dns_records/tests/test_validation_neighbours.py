@@ -15,6 +15,8 @@ from dnsorch.exceptions import DnsorchError
 BELOW = ["below-dname error below_dname 409"]
 HIDDEN = ["below-delegation warning below_delegation"]
 ALIAS = "target-alias {} target_is_alias"
+IS_ALIAS = "target_is_alias"
+LOST = "address-pointed-to warning target_without_address"
 NO_ADDRESS = ["target-exists warning target_without_address"]
 GLUE = ["glue warning glue_missing"]
 ONE_NS = ["two-name-servers warning one_name_server"]
@@ -74,6 +76,20 @@ CASES: list[tuple[str, str, list[str]]] = [
     ("ns.sub:", f"sub NS {NS.format('ns.sub')}", [*ONE_NS, *GLUE]),
     ("ns.sub: *:A", f"sub NS {NS.format('ns.sub')}", [*ONE_NS, *GLUE]),
     ("ns:A", f"sub NS {NS.format('ns')}", ONE_NS),
+    # What points to the name: "name>type:owner".
+    ("m>MX:@", "m CNAME a.test.", [f"alias-pointed-to error {IS_ALIAS} 409"]),
+    ("m>NS:sub", "m CNAME a.test.", [f"alias-pointed-to error {IS_ALIAS} 409"]),
+    ("m>SRV:s", "m CNAME a.test.", [f"alias-pointed-to warning {IS_ALIAS}"]),
+    ("m>MX:@", "m A -", [LOST]),
+    ("m>MX:@ m>SRV:s", "m A -", [LOST, LOST]),
+    ("m>MX:@ *:A", "m A -", []),
+    ("m>MX:@", "m TXT -", []),
+    ("m>PTR:1", "m A -", []),
+    ("m>MX:@", f"m A {A}", []),
+    ("sub:NS m.sub>MX:@", "m.sub CNAME a.test.", HIDDEN),
+    ("sub:NS m.sub>NS:sub", "m.sub A -", ["glue-pointed-to warning glue_missing"]),
+    ("sub:NS m.sub>NS:other", "m.sub A -", []),
+    ("sub:DNAME m.sub>MX:@", "m.sub A -", []),
 ]
 
 
@@ -82,19 +98,28 @@ def full(name: str) -> str:
 
 
 def world(text: str) -> Neighbours:
-    """Read ``name:type,type name!:`` into what is known of other names."""
+    """Read ``name:type,type name!: name>type:owner`` into what is known of others."""
     types, filled = {}, set()
+    pointers: dict[str, set[Key]] = {}
     for word in text.split():
+        if ">" in word:
+            target, _, pointing = word.partition(">")
+            rtype, _, owner = pointing.partition(":")
+            pointers.setdefault(full(target), set()).add(Key(full(owner), rtype))
+            continue
         name, _, held = word.partition(":")
         if name.endswith("!"):
             filled.add(full(name[:-1]))
         else:
             types[full(name)] = frozenset(held.split(",")) - {""}
-    return Neighbours(types, frozenset(filled))
+    return Neighbours(types, frozenset(filled), pointers)
 
 
-def judged(text: str, *records: str) -> list[str]:
-    """Return the codes of what planning ``records`` is warned of or refused for."""
+def judged(text: str, *records: str, detail: bool = False) -> list[str]:
+    """Return the codes of what planning ``records`` is warned of or refused for.
+
+    With ``detail`` that is the sentences instead.
+    """
     operations = []
     for record in records:
         name, rtype, value = record.split(" ", 2)
@@ -106,7 +131,10 @@ def judged(text: str, *records: str) -> list[str]:
     try:
         planned = plan.build(context, 300, current, operations)
     except DnsorchError as error:
-        return [f"{error.status} {reason.code}" for reason in error.reasons]
+        return [
+            reason.detail if detail else f"{error.status} {reason.code}"
+            for reason in error.reasons
+        ]
     return [warning.code for warning in planned.warnings]
 
 

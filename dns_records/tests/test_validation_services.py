@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import dns.dnssec
+import dns.rdata
 import pytest
+from dns.dnssectypes import DSDigest
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
 
 from dns_records import validation
+from dns_records.models import Zone
 from dns_records.rdata import InvalidRdata
 from dns_records.tests.findings import CONTEXT, WWW, ZONE, brief, expected, parsed
+from dns_records.tests.test_neighbours import accepted, outcome
+from dns_records.tests.world import draft
 
 SHA1, SHA256, SHA384, SHA512 = "aa" * 20, "aa" * 32, "aa" * 48, "aa" * 64
 HASH = "ab" * 28
@@ -14,6 +23,7 @@ DANE = ["dane-values warning dane_values"]
 OWNER = ["mailbox-owner warning mailbox_owner"]
 TLSA_OWNER = ["tlsa-owner warning tlsa_owner"]
 CAA = ["caa-value warning caa_value"]
+PRIVATE = "private-algorithm {} private_algorithm"
 BAD_NAPTR = "naptr-regexp error naptr_regexp"
 TLSA_AT = "_443._tcp.www.example.test."
 
@@ -57,6 +67,24 @@ RECORDS: list[tuple[str, str, str, list[str]]] = [
     (ZONE, "CDNSKEY", "257 3 0 AA==", ["delete-form error algorithm_reserved"]),
     (ZONE, "DNSKEY", "257 3 15 AQ==", []),
     (ZONE, "DNSKEY", "1 3 15 AQ==", ["key-flags warning key_flags"]),
+    # RFC 4034 A.1.1: alg.example., an object identifier.
+    (ZONE, "DNSKEY", "256 3 253 A2FsZwdleGFtcGxlAGtleQ==", []),
+    (ZONE, "CDNSKEY", "256 3 253 A2FsZwdleGFtcGxlAGtleQ==", []),
+    (
+        ZONE,
+        "DNSKEY",
+        "256 3 253 QUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        [PRIVATE.format("error")],
+    ),
+    (ZONE, "DNSKEY", "256 3 254 CAYGKwYBBAECa2V5", []),
+    (
+        ZONE,
+        "CDNSKEY",
+        "256 3 254 QUFBQUFBQUFBQUFBQUFBQUFBQUE=",
+        [PRIVATE.format("warning")],
+    ),
+    (ZONE, "DNSKEY", "256 3 254 AA==", [PRIVATE.format("warning")]),
+    (WWW, "DS", f"1 253 2 {SHA256}", []),
     # NAPTR, RFC 3403 section 4.1.
     (WWW, "NAPTR", '1 1 "U" "E2U+sip" "!^.*$!sip:a@b.test!" .', []),
     (WWW, "NAPTR", '1 1 "" "" "" a.test.', []),
@@ -137,3 +165,54 @@ def test_rrsets(name: str, rtype: str, texts: list[str], lines: list[str]) -> No
 def test_a_digest_of_another_length_is_no_rdata(rtype: str, text: str) -> None:
     with pytest.raises(InvalidRdata):
         parsed(rtype, text)
+
+
+KEY = "257 3 15 l02Woi0iS8Aa25FQkUd9RMzZHJpBoRQwAQEX1SxZJA4="
+
+
+def of_key(kind: int) -> str:
+    """Return the CDS of the key with a digest of this kind."""
+    key = dns.rdata.from_text("IN", "DNSKEY", KEY)
+    assert isinstance(key, DNSKEY)
+    return dns.dnssec.make_ds(ZONE, key, DSDigest(kind)).to_text()
+
+
+OTHER = ["key-in-zone warning key_not_in_zone"]
+KEYS: list[tuple[str, str, list[str]]] = [
+    ("CDNSKEY", KEY, []),
+    ("CDNSKEY", KEY.replace("257", "256"), OTHER),
+    ("CDS", of_key(2), []),
+    ("CDS", of_key(4), []),
+    ("CDS", of_key(2)[:-2] + "00", OTHER),
+    ("CDS", "1" + of_key(2), OTHER),
+    # Nobody here can tell: it has the tag and algorithm of the key.
+    ("CDS", of_key(2).replace(" 15 2 ", " 15 5 "), ["digest-type warning digest_type"]),
+    ("CDS", "0 0 0 00", []),
+    ("CDNSKEY", "0 3 0 AA==", []),
+    ("DNSKEY", KEY, []),
+]
+
+
+@pytest.mark.parametrize(("rtype", "text", "lines"), KEYS)
+def test_keys_are_of_the_zone(rtype: str, text: str, lines: list[str]) -> None:
+    (rdata,) = parsed(rtype, text)
+    knows = replace(CONTEXT, zone_keys=(KEY,))
+    found = brief(validation.check_record(knows, ZONE, rtype, rdata))
+    assert found == expected(*lines)
+
+
+def test_without_keys_none_is_of_the_zone() -> None:
+    (cds,) = parsed("CDS", of_key(2))
+    none = replace(CONTEXT, zone_keys=())
+    assert brief(validation.check_record(none, ZONE, "CDS", cds)) == expected(*OTHER)
+    assert validation.check_record(CONTEXT, ZONE, "CDS", cds) == []
+
+
+@pytest.mark.django_db
+def test_the_keys_that_a_change_set_leaves_count(zone: Zone) -> None:
+    key, cds = draft("put", "@", "DNSKEY", KEY), draft("put", "@", "CDS", of_key(2))
+    assert outcome(cds) == accepted("key_not_in_zone")
+    assert outcome(cds, key) == accepted()
+    assert outcome(cds) == accepted()
+    gone = draft("delete", "@", "DNSKEY")
+    assert outcome(gone, cds) == accepted("key_not_in_zone")

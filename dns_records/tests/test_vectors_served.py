@@ -9,7 +9,7 @@ import pytest
 from deploy.services.ports import Ports
 from dns_records import rdata, record_types
 from dns_records.providers.base import Provider, RRsetChange
-from dns_records.providers.errors import ProviderError
+from dns_records.providers.errors import PermanentRefusal, ProviderError
 from dns_records.tests import vectors
 from dns_records.tests.provider_daemons import KINDS, Daemons
 from dns_records.tests.provider_services import ZONE, Service, on_the_wire, rr
@@ -139,3 +139,22 @@ def test_bind_serves_keys_where_it_signs(signing: SigningBind, rtype: str) -> No
         assert shown == {
             rdata.parse(rtype, text, zone=ZONE).text for text in image.records
         }
+
+
+@needs_servers
+@pytest.mark.parametrize(
+    ("rtype", "text", "rcode"),
+    [
+        ("CDS", f"1 13 2 {'aa' * 32}", "REFUSED"),
+        ("CDNSKEY", record_types.lookup("CDNSKEY").example, "REFUSED"),
+        # alg.example. and a key, and a key alone.
+        ("CDNSKEY", "256 3 253 A2FsZwdleGFtcGxlAGtleQ==", "REFUSED"),
+        ("CDNSKEY", "256 3 253 QUFBQUFBQUFBQUFBQUFBQUFBQUE=", "FORMERR"),
+    ],
+)
+def test_bind_refuses_what_belongs_to_no_key(
+    daemons: Daemons, rtype: str, text: str, rcode: str
+) -> None:
+    with pytest.raises(PermanentRefusal) as refusal:
+        daemons.server("bind").provider.apply(ZONE, [rr("@", rtype, text)])
+    assert refusal.value.rcode == rcode

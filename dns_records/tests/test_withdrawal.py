@@ -10,8 +10,9 @@ import pytest
 from dns_records.models import Change, Lane, RRset, Zone
 from dns_records.providers.memory import Faults, Store
 from dns_records.services import delivery, results, withdrawal
-from dns_records.services.changes import ChangeSet, Precondition
+from dns_records.services.changes import ChangeSet
 from dns_records.services.lane_run import LaneRun
+from dns_records.services.preconditions import Precondition
 from dns_records.tests.world import (
     add,
     applied,

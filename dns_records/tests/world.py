@@ -14,7 +14,8 @@ from dns_records.models import Batch, Change, Lane, OwnerName, RRset, Zone
 from dns_records.providers import memory
 from dns_records.providers.base import RRsetChange, marker_name
 from dns_records.services import arguments, backends, changes, lanes, zones
-from dns_records.services.changes import Asked, ChangeSet
+from dns_records.services.changes import ChangeSet
+from dns_records.services.submissions import Asked
 from dnsorch import clock
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request

@@ -45,7 +45,7 @@ _RECORD = (
     targets.FAMILY,
 )
 _RRSET = (rrsets.FAMILY, services.RRSET_FAMILY, keys.RRSET_FAMILY)
-_NODE = (nodes.FAMILY, occlusion.FAMILY)
+_NODE = (nodes.FAMILY, occlusion.FAMILY, targets.NODE_FAMILY)
 
 
 def check_record(

@@ -6,7 +6,7 @@ reference and docstring are what the documentation lists; an id never changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from inspect import getclosurevars, getdoc
 from typing import Any, Generic, Literal, TypeVar
@@ -29,7 +29,8 @@ class Context:
     ``zone`` is canonical; TTLs are in seconds, 0 ("do not cache") included by default.
     ``max_records`` per RRset is the default of BIND's ``max-records-per-type``;
     ``max_octets`` leaves room in one DNS UPDATE message of 65,535 octets. ``driver`` is
-    that of the zone's backend.
+    that of the zone's backend. ``zone_keys`` are the DNSKEY records that the apex will
+    have, None if that is not known.
     """
 
     zone: str
@@ -39,6 +40,7 @@ class Context:
     max_octets: int = MAX_OCTETS
     driver: str = ""
     neighbours: Neighbours = field(default_factory=Neighbours)
+    zone_keys: Collection[str] | None = None
 
 
 @dataclass(frozen=True)

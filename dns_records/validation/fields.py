@@ -80,7 +80,8 @@ def csync_flags(context: Context, record: Record) -> Iterator[Problem]:
 def service_target(context: Context, record: Record) -> Iterator[Problem]:
     """SVCB and HTTPS in ServiceMode point to a host (RFC 9460 section 2.4.3).
 
-    An error, since BIND refuses others by default (``check-names``).
+    The target is of an alternative endpoint, which is a host (section 1.3). An error,
+    since BIND refuses others by default (``check-names``).
     """
     svcb = record.rdata.value
     if isinstance(svcb, SVCBBase) and svcb.priority:

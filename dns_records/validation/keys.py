@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import dns.dnssec
+import dns.exception
+import dns.name
+import dns.rdata
+from dns.dnssectypes import Algorithm
+from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.SSHFP import SSHFP
 from dns.rdtypes.ANY.ZONEMD import ZONEMD
 from dns.rdtypes.dnskeybase import DNSKEYBase
@@ -56,6 +62,76 @@ def delete_form(context: Context, record: Record) -> Iterator[Problem]:
         written = _DELETE.get(record.type.name)
         asks = f"; to have DS records deleted write '{written}'" if written else ""
         yield error("algorithm_reserved", f"The algorithm 0 is reserved{asks}.")
+
+
+@FAMILY.rule("private-algorithm", "RFC 4034 appendix A.1.1")
+def private_algorithm(context: Context, record: Record) -> Iterator[Problem]:
+    """A key of a private algorithm begins with whose it is (RFC 4034 A.1.1).
+
+    For 253 that is a name, without which BIND answers FORMERR; for 254 an object
+    identifier, which BIND 9.18 does not look at.
+    """
+    key = record.rdata.value
+    if not isinstance(key, DNSKEYBase):
+        return
+    if key.algorithm == Algorithm.PRIVATEDNS and not _begins_with_name(key.key):
+        yield error(
+            "private_algorithm",
+            "A key of algorithm 253 begins with the name of the algorithm on the wire,"
+            " in base64 as the rest.",
+        )
+    length = key.key[0] if key.key else 0
+    if key.algorithm == Algorithm.PRIVATEOID and not 0 < length < len(key.key):
+        yield warning(
+            "private_algorithm",
+            "A key of algorithm 254 begins with the length of an object identifier,"
+            " and with that.",
+        )
+
+
+def _begins_with_name(octets: bytes) -> bool:
+    try:
+        dns.name.from_wire(octets, 0)
+    except dns.exception.DNSException:
+        return False
+    return True
+
+
+@FAMILY.rule("key-in-zone", "RFC 7344 section 4.1")
+def key_in_zone(context: Context, record: Record) -> Iterator[Problem]:
+    """CDS and CDNSKEY are of a DNSKEY of the zone (RFC 7344 section 4.1).
+
+    BIND refuses others. A warning, since a server that signs has keys of its own.
+    """
+    if context.zone_keys is None or record.type.name not in _DELETE:
+        return
+    if not _is_delete(record) and not _is_of_key(record, context):
+        yield warning(
+            "key_not_in_zone",
+            f"No DNSKEY of {context.zone} that dnsorch knows belongs to this"
+            f" {record.type.name}; a name server refuses it unless it has the key.",
+        )
+
+
+def _is_of_key(record: Record, context: Context) -> bool:
+    value = record.rdata.value
+    keys = context.zone_keys or ()
+    if not isinstance(value, DSBase):
+        return record.rdata.text in keys
+    return any(_is_digest(value, text, context.zone) for text in keys)
+
+
+def _is_digest(ds: DSBase, text: str, zone: str) -> bool:
+    """Say whether a CDS is made of a DNSKEY, as far as its kind of digest is known."""
+    key = dns.rdata.from_text("IN", "DNSKEY", text)
+    assert isinstance(key, DNSKEY)
+    if (ds.key_tag, ds.algorithm) != (dns.dnssec.key_id(key), key.algorithm):
+        return False
+    try:
+        made = dns.dnssec.make_ds(zone, key, ds.digest_type, validating=True)
+    except dns.exception.DNSException:
+        return True
+    return made.digest == ds.digest
 
 
 @RRSET_FAMILY.rule("delete-alone", "RFC 8078 section 4")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from dns_records import names
+from dns_records.images import Key
 from dns_records.rdata import Rdata
-from dns_records.record_types import RecordType
+from dns_records.record_types import RECORD_TYPES, RecordType
+
+#: The types whose targets are judged.
+POINTING = frozenset(
+    name for name, rtype in RECORD_TYPES.items() if rtype.hosts or name == "PTR"
+)
 
 
 class Hider(NamedTuple):
@@ -24,15 +30,18 @@ class Neighbours:
 
     ``types`` has the types of each name that was asked for, none where nothing
     stands; of a name that is missing nothing is known. ``filled`` are the names that
-    become a delegation or a DNAME while data stands below them.
+    become a delegation or a DNAME while data stands below them. ``pointers`` are the
+    RRsets, other than those of the change set, that point to a name which becomes an
+    alias or loses its addresses.
     """
 
     types: Mapping[str, frozenset[str]] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    pointers: Mapping[str, Collection[Key]] = field(default_factory=dict)
 
     def overlaid(self, types: Mapping[str, frozenset[str]]) -> Neighbours:
         """Return the same with what a change set makes of its own names."""
-        return Neighbours({**self.types, **types}, self.filled)
+        return replace(self, types={**self.types, **types})
 
     def hider(self, name: str, zone: str) -> Hider | None:
         """Return what hides ``name``, the one next to the apex, None if nothing does.
@@ -72,7 +81,7 @@ def parents(name: str, zone: str) -> list[str]:
 
 def targets(zone: str, rtype: RecordType, rdata: Rdata) -> Iterator[str]:
     """Yield the names in the zone that a record points to and that are judged."""
-    if rtype.hosts or rtype.name == "PTR":
+    if rtype.name in POINTING:
         for target in rdata.names:
             if names.is_in_zone(target, zone):
                 yield target

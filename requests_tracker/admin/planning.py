@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from dns_records.services import changes
-from dns_records.services.changes import Asked
+from dns_records.services.submissions import Asked
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import base, display, operating
 

@@ -15,6 +15,7 @@ from dns_records.api.schemas import (
     comment_field,
     moment_field,
     name_field,
+    name_unicode_field,
     ptr_field,
     type_field,
     value_field,
@@ -58,6 +59,7 @@ class RecordUpdate(RoundTripSerializer):
     id = serializers.UUIDField(read_only=True)
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
+    name_unicode = name_unicode_field(read_only=True)
     type = serializers.CharField(read_only=True)
     status = serializers.CharField(read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
@@ -83,6 +85,7 @@ class RecordSchema(serializers.Serializer[object]):
     id = serializers.UUIDField()
     zone = serializers.CharField()
     name = serializers.CharField()
+    name_unicode = name_unicode_field()
     type = serializers.CharField()
     value = serializers.CharField()
     ttl = serializers.IntegerField()

@@ -28,7 +28,7 @@ from dns_records.api.v2.serializers import ChangesetBody, drafts
 from dns_records.api.writes import ChangingView
 from dns_records.models import Record, Zone
 from dns_records.services import changes, schedules
-from dns_records.services.changes import Asked, ChangeSet, Submission
+from dns_records.services.changes import ChangeSet
 from dns_records.services.parts import ManyZones, whole
 from dns_records.services.records import (
     CreateRecord,
@@ -36,6 +36,7 @@ from dns_records.services.records import (
     Target,
     UpdateRecord,
 )
+from dns_records.services.submissions import Asked, Submission
 from dnsorch import clock
 from dnsorch.api import errors, trace
 from dnsorch.api.serializers import StrictSerializer

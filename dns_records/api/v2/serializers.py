@@ -17,6 +17,7 @@ from dns_records.api.schemas import (
     digest_field,
     moment_field,
     name_field,
+    name_unicode_field,
     ptr_field,
     records_field,
     type_field,
@@ -126,6 +127,7 @@ class RRsetBody(RoundTripSerializer):
     )
     zone = serializers.CharField(read_only=True)
     name = serializers.CharField(read_only=True)
+    name_unicode = name_unicode_field(read_only=True)
     type = serializers.CharField(read_only=True)
     status = serializers.CharField(read_only=True)
     version = serializers.IntegerField(read_only=True)
@@ -138,6 +140,7 @@ class RRsetSchema(serializers.Serializer[object]):
 
     zone = serializers.CharField()
     name = serializers.CharField()
+    name_unicode = name_unicode_field()
     type = serializers.CharField()
     ttl = serializers.IntegerField()
     records = serializers.ListField(child=serializers.CharField())

@@ -1,10 +1,15 @@
-"""``manage.py plan ZONE FILE``: what a change set would do; with ``--apply``, do it."""
+"""``manage.py plan ZONE FILE``: what a change set would do; with ``--apply``, do it.
+
+Or ``manage.py plan ZONE --zone-file FILE``: what would make the zone as the file is.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,12 +17,14 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dns_records.api.v2 import batch
-from dns_records.services import changes
+from dns_records.management.zone_argument import zone_of
+from dns_records.services import changes, file_plans
+from dns_records.services.file_plans import FromZoneFile
 from dns_records.services.parts import Whole
 from dns_records.services.reconcile import DOORWAY
 from dnsorch import clock
 from dnsorch.api import strict_json
-from dnsorch.exceptions import DnsorchError
+from dnsorch.exceptions import ChangesetTooLarge, DnsorchError
 from dnsorch.tokens.access import Access
 from requests_tracker.api import tracking
 from requests_tracker.models import Request, Source
@@ -35,16 +42,28 @@ class Command(BaseCommand):
     help = (
         "Show what a change set (the body of POST /api/v2/changesets/) would do to a "
         "zone: records that come (+) and go (-), warnings, what makes the plan unsafe, "
-        "and its digest. Nothing is stored or sent. Exit code 0: nothing would change; "
-        "2: something would; 1: an error. With --apply and the digest of the plan that "
-        "you approve it is sent as a tracked request and waited for; exit code 0: "
-        "completed; 1: rejected, failed, or not final in time."
+        "and its digest. Or show the same of a zone file, which says what is wanted of "
+        "the RRsets in it. Nothing is stored or sent. Exit code 0: nothing would "
+        "change; 2: something would; 1: an error. With --apply and the digest of the "
+        "plan that you approve it is sent as a tracked request and waited for; exit "
+        "code 0: completed; 1: rejected, failed, or not final in time."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         parser.add_argument("zone", help="its name, such as example.test")
-        parser.add_argument("file", help="a file with JSON; -: standard input")
+        parser.add_argument(
+            "file", nargs="?", help="a file with JSON; -: standard input"
+        )
+        parser.add_argument(
+            "--zone-file", metavar="FILE", help="a zone file instead; -: standard input"
+        )
+        parser.add_argument(
+            "--delete-others",
+            action="store_true",
+            help="RRsets that the zone file does not have go; SOA and NS of the apex, "
+            "and what the server makes itself, stay",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
             "--apply", action="store_true", help="send it; needs --digest"
@@ -64,17 +83,31 @@ class Command(BaseCommand):
         """Plan, or send and wait; say by the exit code what came of it."""
         if options["apply"] and not options["digest"]:
             raise CommandError("--apply needs --digest: that of the plan you approve")
+        if (options["file"] is None) is (options["zone_file"] is None):
+            raise CommandError("expected either a file with JSON or --zone-file")
+        if options["delete_others"] and options["zone_file"] is None:
+            raise CommandError("--delete-others goes with --zone-file")
         try:
-            submission = _read(options["zone"], options["file"], options["digest"])
-            if options["apply"]:
+            self._plan_or_apply(options)
+        except DnsorchError as error:
+            told = "\n".join(_told(error.as_error()))
+            if options["zone_file"] and isinstance(error, ChangesetTooLarge):
+                told += f"\n{_instead(options)}"
+            raise CommandError(told) from error
+
+    def _plan_or_apply(self, options: Mapping[str, Any]) -> None:
+        submission = shown = _submission(options)
+        if options["apply"]:
+            if not isinstance(submission.asked, FromZoneFile):
                 self._apply(submission, options["timeout"], options["json"])
                 return
-            planned = changes.dry_run(
-                lambda: submission, access=_access(), origin=_by()
-            )
-        except DnsorchError as error:
-            raise CommandError("\n".join(_told(error.as_error()))) from error
+            # It may be too much, or there already: that is no matter of approval.
+            shown = Whole(replace(submission.asked, digest=None))
+        planned = changes.dry_run(lambda: shown, access=_access(), origin=_by())
         would_change = any(each["before"] != each["after"] for each in _steps(planned))
+        if options["apply"] and would_change:
+            self._apply(submission, options["timeout"], options["json"])
+            return
         text = json.dumps(planned) if options["json"] else "\n".join(_lines(planned))
         self.stdout.write(text)
         if would_change:
@@ -101,6 +134,36 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
+def _submission(options: Mapping[str, Any]) -> Whole:
+    """Return what is asked for, by a change set or by a zone file."""
+    if options["zone_file"] is None:
+        return _read(options["zone"], options["file"], options["digest"])
+    zone = zone_of(options["zone"]).name
+    file = io.TextIOWrapper(io.BytesIO(_octets(options["zone_file"])), encoding="utf-8")
+    return Whole(
+        FromZoneFile(
+            zone,
+            file_plans.read(file, zone),
+            options["delete_others"],
+            options["digest"] or None,
+        )
+    )
+
+
+def _instead(options: Mapping[str, Any]) -> str:
+    """Return what to do with a zone file of which too much differs."""
+    command = f"manage.py import_zone {options['zone']} --file {options['zone_file']}"
+    kept = ", and deletes nothing" if options["delete_others"] else ""
+    return f"{command} takes it over in parts{kept}; --dry-run counts what it would do"
+
+
+def _octets(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}") from error
+
+
 def _read(zone: str, file: str, digest: str) -> Whole:
     """Return the change set of a file, for the zone that is named.
 
@@ -108,11 +171,7 @@ def _read(zone: str, file: str, digest: str) -> Whole:
         Invalid: it is no JSON, or no change set.
         CommandError: it cannot be read, or is about another zone.
     """
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}") from error
-    body = strict_json.loads(raw)
+    body = strict_json.loads(_octets(file))
     if not isinstance(body, dict):
         raise CommandError(f"{file}: expected a JSON object with changes")
     given = body.get("zone", zone)
@@ -174,6 +233,9 @@ def _ended(request_id: UUID, request: Request) -> Iterator[str]:
 def _told(error: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong, with every place in the file that it is about."""
     yield f"{error['detail']} ({error['code']})"
-    for reason in error.get("errors", ()):
+    reasons = error.get("errors", ())
+    for reason in reasons:
         if reason["pointer"]:
             yield f"  {reason['pointer']}: {reason['detail']}"
+        elif len(reasons) > 1:  # a zone file has lines instead
+            yield f"  {reason['detail']}"
