@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from dns_records.services import changes, parts
 from dns_records.services.changes import Asked, Precondition, Submission
-from dns_records.services.parts import ManyZones
+from dns_records.services.parts import Spanning
 from dnsorch.exceptions import Invalid
 from requests_tracker.api.tracking import TrackedView, flag
 from requests_tracker.services.acceptance import Doorway
@@ -27,7 +27,7 @@ class ChangingView(TrackedView):
         self,
         action: str,
         operation: object,
-        read: Callable[[], Submission | ManyZones],
+        read: Callable[[], Submission | Spanning],
         doorway: Doorway,
         body: Callable[[UUID], dict[str, Any]],
     ) -> Response:

@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 
 from dns_records.services import revert
+from dns_records.services.changes import Asked
+from dns_records.services.parts import whole
 from dns_records.services.revert import Revert
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import planning
@@ -18,7 +20,8 @@ from requests_tracker.models import Request
 
 def is_offered(request: Request) -> bool:
     """Say whether a request was applied and has changes that could be put back."""
-    return revert.was_applied(request) and request.changes.exists()
+    holds = request.changes.exists() or request.parts_expected
+    return bool(holds) and revert.was_applied(request)
 
 
 def page(
@@ -27,11 +30,11 @@ def page(
     """Show the plan of a revert, or send the one that was approved."""
     back = reverse("admin:requests_tracker_request_change", args=[request.pk])
 
-    def build(digest: str | None) -> Revert:
-        return Revert(request.pk, digest)
+    def build(digest: str | None) -> Asked:
+        return whole(Revert(request.pk, digest))
 
     if http.method == "POST" and http.POST.get("digest"):
-        operation = build(http.POST["digest"]).operation
+        operation = Revert(request.pk, http.POST["digest"]).operation
         sent = planning.send(http, revert.ACTION, build, operation)
         if sent is not None:
             return sent

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dns_records.api.v2 import batch
+from dns_records.management import planned, tracked
 from dns_records.services import changes
-from dns_records.services.parts import Whole
+from dns_records.services.changes import Asked
+from dns_records.services.parts import whole
 from dns_records.services.reconcile import DOORWAY
-from dnsorch import clock
 from dnsorch.api import strict_json
 from dnsorch.exceptions import DnsorchError
-from dnsorch.tokens.access import Access
 from requests_tracker.api import tracking
-from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
-from requests_tracker.services.lifecycle import Origin
+from requests_tracker.models import Request
 from requests_tracker.status import Status
 
-REQUESTER = "manage.py"
-WOULD_CHANGE = 2
+ACTION = "changeset"
 
 
 class Command(BaseCommand):
@@ -65,26 +60,27 @@ class Command(BaseCommand):
         if options["apply"] and not options["digest"]:
             raise CommandError("--apply needs --digest: that of the plan you approve")
         try:
-            submission = _read(options["zone"], options["file"], options["digest"])
+            asked = _read(options["zone"], options["file"], options["digest"])
             if options["apply"]:
-                self._apply(submission, options["timeout"], options["json"])
+                self._apply(asked, options["timeout"], options["json"])
                 return
-            planned = changes.dry_run(
-                lambda: submission, access=_access(), origin=_by()
+            plan = changes.dry_run(
+                lambda: asked, access=tracked.ACCESS, origin=planned.origin(ACTION)
             )
         except DnsorchError as error:
-            raise CommandError("\n".join(_told(error.as_error()))) from error
-        would_change = any(each["before"] != each["after"] for each in _steps(planned))
-        text = json.dumps(planned) if options["json"] else "\n".join(_lines(planned))
-        self.stdout.write(text)
-        if would_change:
-            sys.exit(WOULD_CHANGE)
+            raise CommandError("\n".join(planned.told(error.as_error()))) from error
+        as_json = options["json"]
+        self.stdout.write(
+            json.dumps(plan) if as_json else "\n".join(planned.lines(plan))
+        )
+        if planned.would_change(plan):
+            sys.exit(planned.WOULD_CHANGE)
 
-    def _apply(self, submission: Whole, timeout: float, as_json: bool) -> None:
+    def _apply(self, asked: Asked, timeout: float, as_json: bool) -> None:
         answer = changes.submit(
-            lambda: submission,
-            access=_access(),
-            origin=_by(),
+            lambda: asked,
+            access=tracked.ACCESS,
+            origin=planned.origin(ACTION),
             operation=None,  # without a key it stands for nothing
             doorway=DOORWAY,
         )
@@ -93,15 +89,14 @@ class Command(BaseCommand):
             tracking.wait(answer.request_id, timeout)
         request = Request.objects.get(pk=answer.request_id)
         if as_json:
-            found = {"id": str(request.pk), "status": request.status}
-            self.stdout.write(json.dumps({**found, "error": request.error}))
+            self.stdout.write(json.dumps(planned.became(request)))
         else:
-            self.stdout.write("\n".join(_ended(request.pk, request)))
+            self.stdout.write("\n".join(planned.became_lines(request)))
         if request.status != Status.COMPLETED:
             sys.exit(1)
 
 
-def _read(zone: str, file: str, digest: str) -> Whole:
+def _read(zone: str, file: str, digest: str) -> Asked:
     """Return the change set of a file, for the zone that is named.
 
     Raises:
@@ -120,60 +115,4 @@ def _read(zone: str, file: str, digest: str) -> Whole:
         raise CommandError(f"{file} is about the zone {given}, not about {zone}")
     asked = {**body, "zone": zone}
     approved = {"digest": digest} if digest else {}
-    return Whole(batch.read_changeset(asked | approved))
-
-
-def _access() -> Access:
-    return Access(REQUESTER, Source.COMMAND.value)
-
-
-def _by() -> Origin:
-    return Origin(
-        requester=REQUESTER,
-        source=Source.COMMAND.value,
-        api_version="v2",
-        action="changeset",
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
-
-
-def _steps(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the changes of a plan, of all its zones, each RRset once."""
-    plans = planned.get("plans", [planned])
-    steps = [each for own in plans for each in own["changes"]]
-    return list({(each["name"], each["type"]): each for each in steps}.values())
-
-
-def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a plan as people read it: records with a sign, as in a diff."""
-    for each in _steps(planned):
-        before, after = _records(each, "before"), _records(each, "after")
-        for line in sorted(before | after, key=lambda line: (line not in before, line)):
-            sign = " " if line in before & after else "-" if line in before else "+"
-            yield f"{sign} {line}"
-    for own in planned.get("plans", [planned]):
-        yield from (f"warning: {each['detail']}" for each in own["warnings"])
-        yield from (f"unsafe: {reason}" for reason in own["unsafe"])
-    yield f"digest: {planned['digest']}"
-
-
-def _records(step: Mapping[str, Any], which: str) -> set[str]:
-    """Return an image as lines of a zone file (RFC 1035 section 5)."""
-    image = step[which] or {"ttl": 0, "records": []}
-    about = f"{step['name']} {image['ttl']} IN {step['type']}"
-    return {f"{about} {record}" for record in image["records"]}
-
-
-def _ended(request_id: UUID, request: Request) -> Iterator[str]:
-    yield f"request {request_id}: {request.status}"
-    if request.error:
-        yield from _told(request.error)
-
-
-def _told(error: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong, with every place in the file that it is about."""
-    yield f"{error['detail']} ({error['code']})"
-    for reason in error.get("errors", ()):
-        if reason["pointer"]:
-            yield f"  {reason['pointer']}: {reason['detail']}"
+    return whole(batch.read_changeset(asked | approved))
