@@ -211,8 +211,13 @@ def test_a_command_gives_a_record_its_end_and_its_ptr(
     digest = out.split("digest: ")[1].strip()
     code, out = command(stack, "plan", zone, str(file), "--apply", "--digest", digest)
     assert code == 0, out
-    gone: list[set[str]] = [set(), set()]
-    until(lambda: served(stack, owner) == gone or None, "it is gone from both", 30)
+    assert served(stack, f"2.{reverse}", "PTR") == [{owner}] * 2
+
+    def gone() -> bool | None:
+        left = served(stack, owner) + served(stack, f"2.{reverse}", "PTR")
+        return left == [set()] * 4 or None
+
+    until(gone, "both are gone from both", 30)
     assert datetime.now(UTC) >= ends
 
 
