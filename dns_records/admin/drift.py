@@ -70,7 +70,6 @@ class DriftAdmin(ReadOnlyAdmin[Drift]):
     list_display = (
         "name",
         "type",
-        "zone",
         "state",
         "ours",
         "theirs",
@@ -83,7 +82,7 @@ class DriftAdmin(ReadOnlyAdmin[Drift]):
     search_fields = ("name",)
     search_help_text = "Owner name"
     ordering = ("-id",)
-    fields = (*list_display, "resolved")
+    fields = (*list_display, "zone", "resolved")
     readonly_fields = fields
     actions = ("restore", "adopt")
 
