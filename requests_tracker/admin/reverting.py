@@ -20,8 +20,9 @@ from requests_tracker.models import Request
 
 def is_offered(request: Request) -> bool:
     """Say whether a request was applied and has changes that could be put back."""
-    holds = request.changes.exists() or request.parts_expected
-    return bool(holds) and revert.was_applied(request)
+    if not revert.was_applied(request):
+        return False
+    return bool(request.parts_expected) or request.changes.exists()
 
 
 def page(
