@@ -74,17 +74,23 @@ def _ends(operation: Operation) -> list[datetime]:
     return [at for at in operation.expires.values() if at is not None]
 
 
-def given(operations: Sequence[Operation], request_id: UUID) -> Lives:
-    """Return the lives that operations give.
+def said(operations: Sequence[Operation]) -> dict[tuple[Key, str], datetime | None]:
+    """Return when records end, as far as operations say it.
 
-    An RRset written whole gives each of its records one, unending where no end is
-    said; ``add`` only those of which it says it.
+    An RRset written whole says it of each of its records, unending where no end is
+    given; ``add`` only of those that it gives one.
     """
-    lives: Lives = {}
-    for operation in operations:
-        whole = operation.action in WHOLE
-        for record in operation.records:
-            if whole or record in operation.expires:
-                at = operation.expires.get(record)
-                lives[operation.key, record] = Life(at, request_id if at else None)
-    return lives
+    return {
+        (operation.key, record): operation.expires.get(record)
+        for operation in operations
+        for record in operation.records
+        if operation.action in WHOLE or record in operation.expires
+    }
+
+
+def given(operations: Sequence[Operation], request_id: UUID) -> Lives:
+    """Return the lives that the operations of a request give."""
+    return {
+        which: Life(at, request_id if at else None)
+        for which, at in said(operations).items()
+    }

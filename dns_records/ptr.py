@@ -7,8 +7,9 @@ networks that are smaller than an octet. Pure: no database, network, clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import dns.reversename
@@ -37,6 +38,8 @@ class Wish:
     """An address of ``target`` that shall have a PTR record, or no longer.
 
     ``ttl`` is in seconds; ``pointer`` is the place in the body that asks for it.
+    ``expires_at`` is when it goes by itself, None for never; with ``keeps_life`` the
+    request does not say so.
     """
 
     address: str
@@ -44,6 +47,8 @@ class Wish:
     ttl: int
     gone: bool = False
     pointer: str = ""
+    expires_at: datetime | None = None
+    keeps_life: bool = True
 
 
 def reverse_name(address: str) -> str:
@@ -125,6 +130,31 @@ def _operation(key: Key, found: Image | None, image: Image | None) -> Operation 
         return replace(operation, action="delete")
     action = "replace" if found else "create"
     return replace(operation, action=action, ttl=image.ttl, records=image.records)
+
+
+def living(
+    operation: Operation | None,
+    key: Key,
+    found: Image | None,
+    ends: Mapping[str, datetime | None],
+    wishes: Sequence[Wish],
+) -> Operation | None:
+    """Return an operation on a PTR RRset that gives its record its address's life.
+
+    ``operation`` is what :func:`decide` has become of it; ``ends`` are those of the
+    records that are wanted there now.
+    """
+    left = operation.records if operation else found.records if found else ()
+    for wish in wishes:
+        if wish.gone or wish.keeps_life or left != (wish.target,):
+            continue
+        life = {wish.target: wish.expires_at}
+        if operation is not None:
+            return replace(operation, expires=life)
+        if found is not None and ends.get(wish.target) != wish.expires_at:
+            expected = Expectation(left)
+            return Operation("put", key, found.ttl, left, expected, expires=life)
+    return operation
 
 
 def _taken(key: Key, image: Image, wish: Wish) -> Notice:

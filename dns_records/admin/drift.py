@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -25,11 +27,13 @@ def tell(
 ) -> None:
     """Say which request was made about a zone, or why there is none."""
     if answer.status >= 400:
-        text = f"{zone.name}: {answer.body['detail']}"
+        text = f"nothing is done about {zone.name}: {answer.body['detail']}"
         page.message_user(request, text, messages.ERROR)
         return
     where = reverse("admin:requests_tracker_request_change", args=[answer.request_id])
-    made = format_html('{}: <a href="{}">{}</a>', zone, where, answer.request_id)
+    made = format_html(
+        'request <a href="{}">{}</a> about {}', where, answer.request_id, zone
+    )
     page.message_user(request, made, messages.SUCCESS)
 
 
@@ -42,6 +46,12 @@ class OpenFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return the choices beside what is open."""
         return [("resolved", "resolved"), ("every", "every")]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """Yield them, after what is shown if none is chosen."""
+        first, *others = super().choices(changelist)
+        yield {**first, "display": "open"}
+        yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the drift in the state chosen."""
@@ -60,7 +70,6 @@ class DriftAdmin(ReadOnlyAdmin[Drift]):
     list_display = (
         "name",
         "type",
-        "zone",
         "state",
         "ours",
         "theirs",
@@ -73,7 +82,7 @@ class DriftAdmin(ReadOnlyAdmin[Drift]):
     search_fields = ("name",)
     search_help_text = "Owner name"
     ordering = ("-id",)
-    fields = (*list_display, "resolved")
+    fields = (*list_display, "zone", "resolved")
     readonly_fields = fields
     actions = ("restore", "adopt")
 

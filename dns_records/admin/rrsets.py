@@ -47,19 +47,20 @@ class StateFilter(admin.SimpleListFilter):
         return queryset
 
 
-class TypeFilter(admin.SimpleListFilter):
-    """By type: those that there are, without asking the rows for them."""
+class TypeFilter(base.TextFilter):
+    """By type; those that can be managed are proposed, and too many to be listed."""
 
     title = "type"
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    def suggestions(self) -> list[str]:
         """Return the types that can be managed."""
-        return [(name, name) for name in sorted(record_types.RECORD_TYPES)]
+        return sorted(record_types.RECORD_TYPES)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of the type chosen."""
-        return queryset.filter(type=self.value()) if self.value() else queryset
+        """Return the rows of the type that is typed in."""
+        wanted = (self.value() or "").strip().upper()
+        return queryset.filter(type=wanted) if wanted else queryset
 
 
 @admin.register(RRset)

@@ -11,7 +11,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from dns_records.services import changes, parts
-from dns_records.services.parts import ManyZones
+from dns_records.services.parts import Spanning
 from dns_records.services.preconditions import Precondition
 from dns_records.services.submissions import Asked, Submission
 from dnsorch.exceptions import Invalid
@@ -28,7 +28,7 @@ class ChangingView(TrackedView):
         self,
         action: str,
         operation: object,
-        read: Callable[[], Submission | ManyZones],
+        read: Callable[[], Submission | Spanning],
         doorway: Doorway,
         body: Callable[[UUID], dict[str, Any]],
     ) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from django.db.models import Q
 
-from dns_records import names, ptr
+from dns_records import lifetimes, names, ptr
 from dns_records.images import Key, Notice
 from dns_records.models import PtrPolicy, Zone
 from dns_records.plan import Operation
@@ -104,8 +104,16 @@ def _wishes(prepared: Prepared, notices: list[Notice]) -> Iterator[Wish]:
         for address in before.records if before else ():
             if address not in kept:
                 yield Wish(address, key.name, ttl, gone=True, pointer=pointer)
+        said_ends = lifetimes.said(operations)
         for address in kept:
-            yield Wish(address, key.name, ttl, pointer=pointer)
+            yield Wish(
+                address,
+                key.name,
+                ttl,
+                pointer=pointer,
+                expires_at=said_ends.get((key, address)),
+                keeps_life=(key, address) not in said_ends,
+            )
 
 
 def _reverse_zones(addresses: set[str]) -> dict[str, Zone]:
@@ -140,6 +148,8 @@ def _with(
             continue
         operation, said = ptr.decide(key, locked.image(key), own)
         notices += said
+        ends = {each.rdata: each.expires_at for each in locked.records.get(key, ())}
+        operation = ptr.living(operation, key, locked.image(key), ends, own)
         if operation is not None:
             pointed = replace(operation, pointer=own[0].pointer)
             operations.append((pointed, own[0]))

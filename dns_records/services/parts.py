@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from django.db import transaction
 
@@ -80,11 +80,19 @@ class ManyZones:
         return [by_zone[zone_id] for zone_id in sorted(by_zone)]
 
 
+@runtime_checkable
+class Spanning(Protocol):
+    """What may be about several zones."""
+
+    def prepare_each(self, access: Access, request: Request) -> list[Prepared]:
+        """Find the zones, lock the names in order, plan for each zone."""
+
+
 @dataclass(frozen=True)
 class Whole:
     """A submission with the PTR records that go with it; what a client may approve."""
 
-    asked: Submission | ManyZones
+    asked: Submission | Spanning
 
     def prepare(self, access: Access, request: Request) -> Ready:
         """Find the zones, lock all names, plan.
@@ -124,12 +132,12 @@ class Whole:
         return ready
 
     def _each(self, access: Access, request: Request) -> list[Prepared]:
-        if isinstance(self.asked, ManyZones):
+        if isinstance(self.asked, Spanning):
             return self.asked.prepare_each(access, request)
         return [self.asked.prepare(access, request)]
 
 
-def whole(asked: Submission | ManyZones) -> Asked:
+def whole(asked: Submission | Spanning) -> Asked:
     """Return what is asked for with its PTR records; what is planned later has none."""
     return asked if isinstance(asked, Postponed) else Whole(asked)
 

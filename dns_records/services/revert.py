@@ -7,15 +7,15 @@ it since is theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dns_records import images, plan
+from dns_records import images
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Expectation, Operation
-from dns_records.services import arguments, changes, wanted, zones
+from dns_records.services import arguments, changes, imports, wanted, zones
 from dns_records.services.changes import Prepared
 from dns_records.services.verification import NotVerified
 from dns_records.services.wanted import Locked
@@ -23,9 +23,6 @@ from dnsorch.exceptions import Conflict, IllegalTransition, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker import selectors as tracker
 from requests_tracker.models import Request
-from requests_tracker.services.acceptance import Doorway
-from requests_tracker.services.idempotency import Answer
-from requests_tracker.services.lifecycle import Origin
 from requests_tracker.status import Status
 
 ACTION = "revert"
@@ -63,75 +60,89 @@ class Revert:
         asked = {"action": ACTION, "request": str(self.original)}
         return asked | ({"digest": self.digest} if self.digest else {})
 
-    def prepare(self, access: Access, request: Request) -> Prepared:
-        """Lock the names of the original and plan the way back.
+    def prepare_each(self, access: Access, request: Request) -> list[Prepared]:
+        """Lock the names of the original and plan the way back, in each of its zones.
 
         Raises:
             NotFound: there is no such request, or it is not theirs to see.
             Forbidden: they may only read it.
             IllegalTransition: it was not applied, or it changed nothing.
             ChangedSince: an RRset is not as the request left it.
-            PlanChanged: the plan is not the one that the client approves.
         """
         first = tracker.requests.get(access, self.original)
         request.zone, request.name, request.type = first.zone, first.name, first.type
         request.revert_of = first
-        zone = _zone(access, first)
-        stored = _effective(first)
-        locked = wanted.lock(zone, {change.name for change in stored})
-        _check_unchanged(locked, stored)
-        operations = [_back(change) for change in stored]
-        for change, operation in zip(stored, operations, strict=True):
-            _keep_id(locked, change, operation)
-        planned = changes.build(locked, operations)
-        if self.digest is not None:
-            shown = planned.as_dict(changes.rrsets_in(zone))
-            plan.check_approval(shown, self.digest)
-        return Prepared(locked, planned)
+        by_zone: dict[str, list[Request]] = {}
+        for part in _applied(first):
+            by_zone.setdefault(part.zone, []).append(part)
+        found = [
+            (_zone(access, name), _effective(own)) for name, own in by_zone.items()
+        ]
+        ways = [(zone, stored) for zone, stored in found if stored]
+        if not ways:
+            raise IllegalTransition(
+                "the request changed nothing that could be put back"
+            )
+        ways.sort(key=lambda way: way[0].pk)  # the order of locking
+        return [_way_back(zone, stored) for zone, stored in ways]
 
 
-def submit(access: Access, origin: Origin, revert: Revert, doorway: Doorway) -> Answer:
-    """Accept or reject a revert, at most once for its idempotency key."""
-    return changes.submit(
-        lambda: revert,
-        access=access,
-        origin=replace(origin, action=ACTION),
-        operation=revert.operation,
-        doorway=doorway,
-    )
+def _applied(request: Request) -> list[Request]:
+    """Return what of a request was applied: itself, or its parts.
 
+    What an import took over was in DNS before: it is not taken out of it.
 
-def _zone(access: Access, request: Request) -> Zone:
-    """Return the zone of a request that can be reverted."""
-    zone = Zone.objects.select_related("backend").filter(name=request.zone).first()
-    if zone is not None:
-        zones.check_write(access, zone)
+    Raises:
+        IllegalTransition: it was not applied.
+    """
     if not was_applied(request):
         why = f", {request.error_code}" if request.error_code else ""
         raise IllegalTransition(
             f"a request that is {request.status}{why} cannot be reverted; "
             "one that was applied can"
         )
+    parts = Request.objects.filter(part_of=request).order_by("pk")
+    return list(parts) or ([] if request.action == imports.ACTION else [request])
+
+
+def _way_back(zone: Zone, stored: Sequence[Change]) -> Prepared:
+    """Lock the names of changes that are in effect and plan to undo them.
+
+    Raises:
+        ChangedSince: an RRset is not as the request left it.
+    """
+    locked = wanted.lock(zone, {change.name for change in stored})
+    _check_unchanged(locked, stored)
+    operations = [_back(change) for change in stored]
+    for change, operation in zip(stored, operations, strict=True):
+        _keep_id(locked, change, operation)
+    return Prepared(locked, changes.build(locked, operations))
+
+
+def _zone(access: Access, name: str) -> Zone:
+    """Return the zone of a request that can be reverted.
+
+    Raises:
+        IllegalTransition: it was forgotten.
+        Forbidden: it may only be read.
+    """
+    zone = Zone.objects.select_related("backend").filter(name=name).first()
     if zone is None:
-        raise IllegalTransition("its zone is not registered any more")
+        raise IllegalTransition(f"its zone {name} is not registered any more")
+    zones.check_write(access, zone)
     return zone
 
 
-def _effective(request: Request) -> list[Change]:
-    """Return one change for each RRset that the request made another.
+def _effective(requests: Sequence[Request]) -> list[Change]:
+    """Return one change for each RRset of a zone that requests made another.
 
     Several operations on one RRset have the same images: the first stands for all.
-
-    Raises:
-        IllegalTransition: there is none.
     """
-    rows = Change.objects.filter(request=request).order_by("id")
+    rows = Change.objects.filter(request__in=requests).order_by("id")
     changed: dict[int, Change] = {}
     for each in rows:
         if each.before != each.after:
             changed.setdefault(each.rrset_id, each)
-    if not changed:
-        raise IllegalTransition("the request changed nothing that could be put back")
     return list(changed.values())
 
 
@@ -168,7 +179,7 @@ def _changed_since(stored: Sequence[Change]) -> dict[int, Change]:
     later = (
         Change.objects.filter(rrset__in=list(own), pk__gt=min(own.values()))
         .exclude(status__in=UNDONE)
-        .exclude(request=stored[0].request_id)
+        .exclude(request__in={each.request_id for each in stored})
         .order_by("id")
     )
     return {

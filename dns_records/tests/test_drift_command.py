@@ -125,8 +125,8 @@ def test_the_admin_audits_by_button_and_by_action(torn: Zone, client: Client) ->
         "/admin/dns_records/zone/", {"action": "audit", "_selected_action": [torn.pk]}
     )
     first, second = Request.objects.filter(action="audit").order_by("pk")
-    assert said(answer) == [("success", f"example.test.: {first.pk}")]
-    assert said(listed)[-1] == ("success", f"example.test.: {second.pk}")
+    assert said(answer) == [("success", f"request {first.pk} about example.test.")]
+    assert said(listed)[-1] == ("success", f"request {second.pk} about example.test.")
     assert (first.source, first.requester) == ("admin", "user:operator")
     assert client.get(button).status_code == 405
 
@@ -151,7 +151,7 @@ def test_the_admin_lists_filters_and_resolves_drift(torn: Zone, client: Client) 
 
     made = Request.objects.filter(action="resolve_drift").order_by("pk").first()
     assert made is not None
-    assert said(taken) == [("success", f"example.test.: {made.pk}")]
+    assert said(taken) == [("success", f"request {made.pk} about example.test.")]
     assert served(torn) == wanted(torn)
     assert "gone.example.test." in client.get(URL).content.decode()  # the refusal
     assert "gone.example.test." not in client.get(URL).content.decode()

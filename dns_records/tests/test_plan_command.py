@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from dns_records.models import Zone
+from dns_records.models import Record, Zone
+from dns_records.services import expiry
 from dns_records.tests import world
 from dns_records.tests.callers import change, changeset, deliver
 from dns_records.tests.world import draft, post
+from dnsorch import clock
 from requests_tracker.api import tracking
 from requests_tracker.models import Request
 
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.django_db
 
 A1, A2, A3 = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 WWW_A = ("www.example.test.", "A")
+PTR = ("1.2.0.192.in-addr.arpa.", "PTR")
 
 
 def run(*arguments: str) -> tuple[int, list[str]]:
@@ -179,3 +183,44 @@ def test_apply_refuses_a_plan_that_nobody_approved(zone: Zone, file: Path) -> No
     assert (code, lines[0]) == (1, f"request {row.pk}: rejected")
     assert "(plan_changed)" in lines[1]
     assert world.wanted(zone) == {WWW_A: (300, (A2,))}
+
+
+def applied(path: str, zone: Zone) -> Request:
+    """Plan a file, apply it with that digest, and deliver it."""
+    run(path, "--apply", "--digest", planned(path), "--timeout", "0")
+    deliver(zone)
+    return Request.objects.latest("received_at")
+
+
+def test_apply_gives_a_record_its_end(zone: Zone, file: Path) -> None:
+    ends = clock.now() + timedelta(hours=1)
+    path = write(file, change("add", "www", A1, expires_at=clock.iso(ends)))
+    assert applied(path, zone).status == "completed"
+    assert Record.objects.get().expires_at == ends
+    Record.objects.update(expires_at=clock.now())
+    expiry.remove_due()
+    deliver(zone)
+    assert world.served(zone) == {}
+
+
+def test_apply_takes_the_ptr_along(zone: Zone, file: Path) -> None:
+    reverse = world.make_zone("2.0.192.in-addr.arpa.")
+    path = write(file, change("add", "www", A1, ptr=True))
+    _, lines = run(path)
+    assert f"+ {PTR[0]} 300 IN PTR www.example.test." in lines
+    applied(path, zone)
+    deliver(reverse)
+    parts = Request.objects.filter(part_of__isnull=False)
+    assert [part.status for part in parts] == ["completed"] * 2
+    assert world.served(reverse) == {PTR: (300, ("www.example.test.",))}
+
+
+def test_what_is_planned_later_cannot_be_approved_now(zone: Zone, file: Path) -> None:
+    due = clock.iso(clock.now() + timedelta(hours=1))
+    path = write(file, change("add", "www", A1), not_before=due)
+    code, lines = run(path)
+    assert code == 2
+    assert "it is planned again at" in lines[1]
+    with pytest.raises(CommandError, match="cannot be approved now"):
+        run(path, "--apply", "--digest", lines[-1].removeprefix("digest: "))
+    assert not Request.objects.exists()

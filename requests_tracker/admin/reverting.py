@@ -10,7 +10,9 @@ from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 
 from dns_records.services import revert
+from dns_records.services.parts import whole
 from dns_records.services.revert import Revert
+from dns_records.services.submissions import Asked
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import planning
 from requests_tracker.models import Request
@@ -18,7 +20,9 @@ from requests_tracker.models import Request
 
 def is_offered(request: Request) -> bool:
     """Say whether a request was applied and has changes that could be put back."""
-    return revert.was_applied(request) and request.changes.exists()
+    if not revert.was_applied(request):
+        return False
+    return bool(request.parts_expected) or request.changes.exists()
 
 
 def page(
@@ -27,11 +31,11 @@ def page(
     """Show the plan of a revert, or send the one that was approved."""
     back = reverse("admin:requests_tracker_request_change", args=[request.pk])
 
-    def build(digest: str | None) -> Revert:
-        return Revert(request.pk, digest)
+    def build(digest: str | None) -> Asked:
+        return whole(Revert(request.pk, digest))
 
     if http.method == "POST" and http.POST.get("digest"):
-        operation = build(http.POST["digest"]).operation
+        operation = Revert(request.pk, http.POST["digest"]).operation
         sent = planning.send(http, revert.ACTION, build, operation)
         if sent is not None:
             return sent

@@ -8,32 +8,28 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dns_records.api.v2 import batch
+from dns_records.management import planned, tracked
 from dns_records.management.zone_argument import zone_of
 from dns_records.services import changes, file_plans
 from dns_records.services.file_plans import FromZoneFile
-from dns_records.services.parts import Whole
+from dns_records.services.parts import whole
 from dns_records.services.reconcile import DOORWAY
-from dnsorch import clock
+from dns_records.services.submissions import Asked
 from dnsorch.api import strict_json
 from dnsorch.exceptions import ChangesetTooLarge, DnsorchError
-from dnsorch.tokens.access import Access
 from requests_tracker.api import tracking
-from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
-from requests_tracker.services.lifecycle import Origin
+from requests_tracker.models import Request
 from requests_tracker.status import Status
 
-REQUESTER = "manage.py"
-WOULD_CHANGE = 2
+ACTION = "changeset"
 
 
 class Command(BaseCommand):
@@ -88,66 +84,73 @@ class Command(BaseCommand):
         if options["delete_others"] and options["zone_file"] is None:
             raise CommandError("--delete-others goes with --zone-file")
         try:
-            self._plan_or_apply(options)
+            if options["zone_file"] is None:
+                self._of_json(options)
+            else:
+                self._of_zone_file(options)
         except DnsorchError as error:
-            told = "\n".join(_told(error.as_error()))
+            told = "\n".join(planned.told(error.as_error()))
             if options["zone_file"] and isinstance(error, ChangesetTooLarge):
                 told += f"\n{_instead(options)}"
             raise CommandError(told) from error
 
-    def _plan_or_apply(self, options: Mapping[str, Any]) -> None:
-        submission = shown = _submission(options)
+    def _of_json(self, options: Mapping[str, Any]) -> None:
+        asked = _read(options["zone"], options["file"], options["digest"])
         if options["apply"]:
-            if not isinstance(submission.asked, FromZoneFile):
-                self._apply(submission, options["timeout"], options["json"])
-                return
-            # It may be too much, or there already: that is no matter of approval.
-            shown = Whole(replace(submission.asked, digest=None))
-        planned = changes.dry_run(lambda: shown, access=_access(), origin=_by())
-        would_change = any(each["before"] != each["after"] for each in _steps(planned))
-        if options["apply"] and would_change:
-            self._apply(submission, options["timeout"], options["json"])
-            return
-        text = json.dumps(planned) if options["json"] else "\n".join(_lines(planned))
-        self.stdout.write(text)
-        if would_change:
-            sys.exit(WOULD_CHANGE)
+            self._apply(asked, options)
+        else:
+            self._show(_plan(asked), options)
 
-    def _apply(self, submission: Whole, timeout: float, as_json: bool) -> None:
+    def _of_zone_file(self, options: Mapping[str, Any]) -> None:
+        wanted = _zone_file(options)
+        # It may be too much, or there already: that is no matter of approval.
+        plan = _plan(whole(replace(wanted, digest=None)))
+        if options["apply"] and planned.would_change(plan):
+            self._apply(whole(wanted), options)
+        else:
+            self._show(plan, options)
+
+    def _show(self, plan: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        self.stdout.write(
+            json.dumps(plan) if options["json"] else "\n".join(planned.lines(plan))
+        )
+        if planned.would_change(plan):
+            sys.exit(planned.WOULD_CHANGE)
+
+    def _apply(self, asked: Asked, options: Mapping[str, Any]) -> None:
         answer = changes.submit(
-            lambda: submission,
-            access=_access(),
-            origin=_by(),
+            lambda: asked,
+            access=tracked.ACCESS,
+            origin=planned.origin(ACTION),
             operation=None,  # without a key it stands for nothing
             doorway=DOORWAY,
         )
         assert answer.request_id is not None  # accepted or rejected, it has a row
         if answer.status < 400:
-            tracking.wait(answer.request_id, timeout)
+            tracking.wait(answer.request_id, options["timeout"])
         request = Request.objects.get(pk=answer.request_id)
-        if as_json:
-            found = {"id": str(request.pk), "status": request.status}
-            self.stdout.write(json.dumps({**found, "error": request.error}))
+        if options["json"]:
+            self.stdout.write(json.dumps(planned.became(request)))
         else:
-            self.stdout.write("\n".join(_ended(request.pk, request)))
+            self.stdout.write("\n".join(planned.became_lines(request)))
         if request.status != Status.COMPLETED:
             sys.exit(1)
 
 
-def _submission(options: Mapping[str, Any]) -> Whole:
-    """Return what is asked for, by a change set or by a zone file."""
-    if options["zone_file"] is None:
-        return _read(options["zone"], options["file"], options["digest"])
+def _plan(asked: Asked) -> dict[str, Any]:
+    """Return the plan, as JSON."""
+    return changes.dry_run(
+        lambda: asked, access=tracked.ACCESS, origin=planned.origin(ACTION)
+    )
+
+
+def _zone_file(options: Mapping[str, Any]) -> FromZoneFile:
+    """Return what a zone file asks for."""
     zone = zone_of(options["zone"]).name
     file = io.TextIOWrapper(io.BytesIO(_octets(options["zone_file"])), encoding="utf-8")
-    return Whole(
-        FromZoneFile(
-            zone,
-            file_plans.read(file, zone),
-            options["delete_others"],
-            options["digest"] or None,
-        )
-    )
+    images = file_plans.read(file, zone)
+    others, digest = options["delete_others"], options["digest"] or None
+    return FromZoneFile(zone, images, others, digest)
 
 
 def _instead(options: Mapping[str, Any]) -> str:
@@ -164,7 +167,7 @@ def _octets(file: str) -> bytes:
         raise CommandError(f"{file}: {error.strerror}") from error
 
 
-def _read(zone: str, file: str, digest: str) -> Whole:
+def _read(zone: str, file: str, digest: str) -> Asked:
     """Return the change set of a file, for the zone that is named.
 
     Raises:
@@ -179,63 +182,4 @@ def _read(zone: str, file: str, digest: str) -> Whole:
         raise CommandError(f"{file} is about the zone {given}, not about {zone}")
     asked = {**body, "zone": zone}
     approved = {"digest": digest} if digest else {}
-    return Whole(batch.read_changeset(asked | approved))
-
-
-def _access() -> Access:
-    return Access(REQUESTER, Source.COMMAND.value)
-
-
-def _by() -> Origin:
-    return Origin(
-        requester=REQUESTER,
-        source=Source.COMMAND.value,
-        api_version="v2",
-        action="changeset",
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
-
-
-def _steps(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the changes of a plan, of all its zones, each RRset once."""
-    plans = planned.get("plans", [planned])
-    steps = [each for own in plans for each in own["changes"]]
-    return list({(each["name"], each["type"]): each for each in steps}.values())
-
-
-def _lines(planned: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a plan as people read it: records with a sign, as in a diff."""
-    for each in _steps(planned):
-        before, after = _records(each, "before"), _records(each, "after")
-        for line in sorted(before | after, key=lambda line: (line not in before, line)):
-            sign = " " if line in before & after else "-" if line in before else "+"
-            yield f"{sign} {line}"
-    for own in planned.get("plans", [planned]):
-        yield from (f"warning: {each['detail']}" for each in own["warnings"])
-        yield from (f"unsafe: {reason}" for reason in own["unsafe"])
-    yield f"digest: {planned['digest']}"
-
-
-def _records(step: Mapping[str, Any], which: str) -> set[str]:
-    """Return an image as lines of a zone file (RFC 1035 section 5)."""
-    image = step[which] or {"ttl": 0, "records": []}
-    about = f"{step['name']} {image['ttl']} IN {step['type']}"
-    return {f"{about} {record}" for record in image["records"]}
-
-
-def _ended(request_id: UUID, request: Request) -> Iterator[str]:
-    yield f"request {request_id}: {request.status}"
-    if request.error:
-        yield from _told(request.error)
-
-
-def _told(error: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong, with every place in the file that it is about."""
-    yield f"{error['detail']} ({error['code']})"
-    reasons = error.get("errors", ())
-    for reason in reasons:
-        if reason["pointer"]:
-            yield f"  {reason['pointer']}: {reason['detail']}"
-        elif len(reasons) > 1:  # a zone file has lines instead
-            yield f"  {reason['detail']}"
+    return whole(batch.read_changeset(asked | approved))

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from dnsorch.tests.e2e.harness import TOPICS, changeset, until
 from dnsorch.tests.e2e.test_crashes import Names
-from dnsorch.tests.services.harness import RealStack, kafka_admin
+from dnsorch.tests.e2e.test_time import soon
+from dnsorch.tests.services import bind_zones
+from dnsorch.tests.services.bind_zones import served
+from dnsorch.tests.services.harness import (
+    ZONE,
+    RealStack,
+    change,
+    kafka_admin,
+    unique,
+)
 
 MESSAGES = 240
 PARTITIONS = 6
@@ -93,3 +107,45 @@ def test_what_a_killed_consumer_had_committed_is_not_skipped(stack: RealStack) -
     assert behind >= MESSAGES - taken
     stack.start("consumer")
     names.check(stack)
+
+
+@pytest.fixture
+def other(stack: RealStack) -> Iterator[str]:
+    """Give a second zone."""
+    with bind_zones.added(stack, f"kafka-{uuid.uuid4().hex[:8]}.test.") as zone:
+        yield zone
+
+
+def sent(stack: RealStack, body: Mapping[str, Any]) -> Any:
+    """Send a change set; return its request, final."""
+    key = uuid.uuid4().hex
+    stack.produce([(key, json.dumps(body).encode())])
+    return stack.final_by_key(key)
+
+
+def test_several_zones_an_approved_plan_and_a_time_to_come(
+    stack: RealStack, other: str
+) -> None:
+    """What a change set can say over REST it can say in a message."""
+    names = unique("here"), unique("there", other)
+    changes = [change("create", name, "A", "192.0.2.1") for name in names]
+    request = sent(stack, {"changes": changes, "on_failure": "revert"})
+    assert (request["status"], request["source"]) == ("completed", "kafka")
+    assert {part["zone"] for part in request["parts"]} == {ZONE, other}
+    assert [served(stack, name) for name in names] == [[{"192.0.2.1"}] * 2] * 2
+
+    body = {"zone": other, "changes": [change("replace", names[1], "A", "192.0.2.2")]}
+    with stack.client() as client:
+        plan = client.post("/api/v2/changesets/?dry_run=true", json=body).json()
+    approved = body | {"digest": plan["digest"]}
+    assert sent(stack, approved)["status"] == "completed"
+    refused = sent(stack, approved)
+    assert (refused["status"], refused["error"]["code"]) == ("rejected", "plan_changed")
+
+    due = soon(2)
+    asks = {"zone": other, "changes": [change("delete", names[1], "A")]}
+    request = sent(stack, asks | {"not_before": due.isoformat()})
+    assert request["status"] == "completed"
+    (update,) = (each for each in request["events"] if each["step"] == "sent")
+    assert datetime.fromisoformat(update["at"]) >= due
+    assert served(stack, names[1]) == [set()] * 2
