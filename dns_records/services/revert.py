@@ -103,9 +103,7 @@ def submit(access: Access, origin: Origin, revert: Revert, doorway: Doorway) -> 
 
 def _zone(access: Access, request: Request) -> Zone:
     """Return the zone of a request that can be reverted."""
-    zone = Zone.objects.select_related("backend").filter(name=request.zone).first()
-    if zone is not None:
-        zones.check_write(access, zone)
+    zone = zones.find_for_write(access, request.zone)
     if not was_applied(request):
         why = f", {request.error_code}" if request.error_code else ""
         raise IllegalTransition(
