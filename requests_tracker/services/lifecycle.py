@@ -80,7 +80,7 @@ def open_queued(request: Request, entries: Sequence[Entry]) -> None:
     """Store an accepted request in state ``queued`` with its first entries."""
     status.check(request.status, Status.QUEUED)
     request.status = Status.QUEUED
-    request.deadline_at = _deadline(request.received_at)
+    request.deadline_at = deadline(request.received_at)
     _insert(request, entries)
 
 
@@ -126,12 +126,14 @@ def part(parent: Request, **fields: Any) -> Request:
 def close_parts(parent_id: UUID) -> None:
     """Say that a request will have no more parts than it has; settle it.
 
-    In a transaction of its own, after the last part was committed.
+    From now on it ends when they do, and has no deadline of its own. In a transaction
+    of its own, after the last part was committed.
     """
     with transaction.atomic():
         parent = Request.objects.select_for_update().get(pk=parent_id)
         parent.parts_expected = parent.parts.count()
-        parent.save(update_fields=["parts_expected"])
+        parent.deadline_at = None
+        parent.save(update_fields=["parts_expected", "deadline_at"])
         settle(parent_id)
 
 
@@ -142,19 +144,19 @@ def open_scheduled(
     status.check(request.status, Status.SCHEDULED)
     request.status = Status.SCHEDULED
     request.not_before = not_before
-    request.deadline_at = _deadline(not_before)
+    request.deadline_at = deadline(not_before)
     _insert(request, entries)
 
 
 def bring_forward(request: Request, at: datetime, by: str) -> None:
     """Make a scheduled request, locked by the caller, due at ``at``."""
-    request.not_before, request.deadline_at = at, _deadline(at)
+    request.not_before, request.deadline_at = at, deadline(at)
     request.save(update_fields=["not_before", "deadline_at"])
     entry = Entry(Step.SCHEDULED, f"brought forward to now: asked for by {by}")
     timeline.append([request.pk], entry)
 
 
-def _deadline(since: datetime) -> datetime:
+def deadline(since: datetime) -> datetime:
     """Return until when a request that is due since then may wait to be sent."""
     return since + timedelta(seconds=settings.DNSORCH_REQUEST_DEADLINE_S)
 
