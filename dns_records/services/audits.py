@@ -207,6 +207,10 @@ def _run(zone: Zone, task: AuditTask) -> None:
     except DnsorchError as error:
         _fail(zone, task, error)
         return
+    except Exception:
+        if request.deadline_at is not None and request.deadline_at <= clock.now():
+            _fail(zone, task, AuditFailed("an error within dnsorch; its log has more"))
+        raise
     if entries is not None:
         _complete(zone, task, entries)
 

@@ -67,6 +67,8 @@ def _put_back(parent: Request, part: Request) -> None:
         with transaction.atomic():
             changes.store(row(), origin, prepare(part))
     except DnsorchError as error:
+        if error.status >= 500:
+            raise
         with transaction.atomic():
             lifecycle.open_rejected(row(), error, [origin.received()])
 

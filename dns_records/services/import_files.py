@@ -165,6 +165,8 @@ def _send(job: ZoneImport, images: Mapping[Key, Image]) -> None:
             planned = changes.build(locked, _operations(images))
             changes.store(part, origin, Prepared(locked, planned))
     except DnsorchError as error:
+        if error.status >= 500:
+            raise
         part.status, part.last_sequence = Status.RECEIVED, 0
         part.deadline_at = None
         lifecycle.open_rejected(part, error, [origin.received()])
