@@ -21,6 +21,7 @@ from django.db.models.functions import Greatest
 
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
+from dnsorch.tokens.access import Access
 from requests_tracker import metrics, settling, status
 from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
 from requests_tracker.models.request import new_id
@@ -49,6 +50,32 @@ class Origin:
     traceparent: str = ""
     on_behalf_of: str = ""
     idempotency_key: str = ""
+
+    @classmethod
+    def inside(cls, access: Access, action: str, correlation_id: str = "") -> Origin:
+        """Return who asks, now, by another way than an API: a command, the sweep."""
+        return cls(
+            requester=access.owner,
+            source=access.source,
+            api_version="",
+            action=action,
+            correlation_id=correlation_id or str(new_id()),
+            received_at=clock.now(),
+        )
+
+    @classmethod
+    def of(cls, part: Request) -> Origin:
+        """Return who asks for a part of a request: who asked for the whole."""
+        return cls(
+            requester=part.requester,
+            source=part.source,
+            api_version=part.api_version,
+            action=part.action,
+            correlation_id=part.correlation_id,
+            received_at=part.received_at,
+            traceparent=part.traceparent,
+            on_behalf_of=part.on_behalf_of,
+        )
 
     def request(self) -> Request:
         """Return a request that is received and not yet stored."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,14 +15,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from dns_records.api.v2 import batch
 from dns_records.services import changes
 from dns_records.services.parts import Whole
-from dns_records.services.reconcile import DOORWAY
-from dnsorch import clock
 from dnsorch.api import strict_json
 from dnsorch.exceptions import DnsorchError
 from dnsorch.tokens.access import Access
 from requests_tracker.api import tracking
 from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.status import Status
 
@@ -86,7 +85,7 @@ class Command(BaseCommand):
             access=_access(),
             origin=_by(),
             operation=None,  # without a key it stands for nothing
-            doorway=DOORWAY,
+            doorway=INSIDE,
         )
         assert answer.request_id is not None  # accepted or rejected, it has a row
         if answer.status < 400:
@@ -128,14 +127,8 @@ def _access() -> Access:
 
 
 def _by() -> Origin:
-    return Origin(
-        requester=REQUESTER,
-        source=Source.COMMAND.value,
-        api_version="v2",
-        action="changeset",
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
+    # Its body is that of the API.
+    return replace(Origin.inside(_access(), "changeset"), api_version="v2")
 
 
 def _steps(planned: Mapping[str, Any]) -> list[dict[str, Any]]:
