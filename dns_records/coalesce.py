@@ -6,7 +6,7 @@ later one in the same message replaces never reaches DNS.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dns_records import rdata
@@ -48,6 +48,24 @@ def octets(key: Key, image: Image | None) -> int:
         wire = rdata.parse(key.type, text, zone=key.name).wire_length
         size += owner + _FIXED_OCTETS + wire
     return size
+
+
+def parts(names: Iterable[tuple[Sequence[Key], int]], most: int) -> Iterator[list[Key]]:
+    """Put RRsets together so that each part fits into a message, and no name is cut.
+
+    ``names`` are the RRsets of each name, and how many octets they take; ``most`` is
+    how many RRsets a part has at the most, but for a name that has more.
+    """
+    part: list[Key] = []
+    total = 0
+    for own, size in names:
+        if part and (total + size > MAX_OCTETS or len(part) + len(own) > most):
+            yield part
+            part, total = [], 0
+        part += own
+        total += size
+    if part:
+        yield part
 
 
 def coalesce(changes: Iterable[Wanted]) -> Message:

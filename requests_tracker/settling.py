@@ -24,7 +24,8 @@ class Part(Protocol):
 def due(parts: Iterable[Part], *, complete: bool) -> Status:
     """Return the state that follows from the states of the parts.
 
-    ``complete`` says that there will be no more parts.
+    ``complete`` says that there will be no more parts. Until then somebody is at work
+    to make them: it is not in the queue, where it could be cancelled or time out.
     """
     parts = list(parts)
     found = {Status(each.status) for each in parts if each.compensates_id is None}
@@ -35,7 +36,7 @@ def due(parts: Iterable[Part], *, complete: bool) -> Status:
         return Status.CANCELLED if found == {Status.CANCELLED} else Status.FAILED
     if complete and found <= FINAL | {Status.VERIFYING}:
         return Status.VERIFYING
-    return Status.QUEUED if found <= UNSENT else Status.PROVISIONING
+    return Status.QUEUED if complete and found <= UNSENT else Status.PROVISIONING
 
 
 def path(before: str, after: Status) -> list[Status]:

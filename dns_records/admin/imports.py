@@ -19,19 +19,8 @@ from dns_records.admin.writing import ServiceAdmin
 from dns_records.models import Zone, ZoneImport
 from dns_records.services import exports, imports
 from dns_records.services.imports import Order
-from dnsorch import clock
-from requests_tracker.admin import base
-from requests_tracker.models.request import new_id
-from requests_tracker.services.acceptance import Doorway
-from requests_tracker.services.idempotency import Answer
-from requests_tracker.services.lifecycle import Origin
-
-DOORWAY = Doorway(
-    render=lambda made: Answer(202, {}, "", made.pk),
-    render_error=lambda error, made: Answer(
-        error.status, error.as_error(), "", made.pk
-    ),
-)
+from requests_tracker.admin import base, operating
+from requests_tracker.services.acceptance import INSIDE
 
 
 class ImportForm(forms.Form):
@@ -101,8 +90,8 @@ class ImportingAdmin(ServiceAdmin[Zone]):
         answer = imports.submit(
             order,
             access=base.access(request),
-            origin=_origin(request),
-            doorway=DOORWAY,
+            origin=operating.origin(request, imports.ACTION),
+            doorway=INSIDE,
         )
         rejected = answer.status >= 400
         level = messages.ERROR if rejected else messages.SUCCESS
@@ -143,15 +132,3 @@ def _zone(zone_id: int) -> Zone:
     if zone is None:
         raise Http404
     return zone
-
-
-def _origin(request: HttpRequest) -> Origin:
-    access = base.access(request)
-    return Origin(
-        requester=access.owner,
-        source=access.source,
-        api_version="",
-        action=imports.ACTION,
-        correlation_id=getattr(request, "correlation_id", "") or str(new_id()),
-        received_at=clock.now(),
-    )

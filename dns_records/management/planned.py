@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from dns_records.management.tracked import REQUESTER
-from dnsorch import clock
-from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
+from dns_records.management.tracked import ACCESS
+from requests_tracker.models import Request
 from requests_tracker.services.lifecycle import Origin
 
 WOULD_CHANGE: Final = 2
@@ -16,14 +15,8 @@ WOULD_CHANGE: Final = 2
 
 def origin(action: str) -> Origin:
     """Return where a request of a command comes from."""
-    return Origin(
-        requester=REQUESTER,
-        source=Source.COMMAND.value,
-        api_version="v2",
-        action=action,
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
+    # Its body is that of the API.
+    return replace(Origin.inside(ACCESS, action), api_version="v2")
 
 
 def would_change(plan: Mapping[str, Any]) -> bool:
@@ -60,9 +53,12 @@ def became_lines(request: Request) -> Iterator[str]:
 def told(error: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong, with every place in the body that it is about."""
     yield f"{error['detail']} ({error['code']})"
-    for reason in error.get("errors", ()):
+    reasons = error.get("errors", ())
+    for reason in reasons:
         if reason["pointer"]:
             yield f"  {reason['pointer']}: {reason['detail']}"
+        elif len(reasons) > 1:  # a zone file has lines instead
+            yield f"  {reason['detail']}"
 
 
 def _steps(plan: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from itertools import groupby
 from django.db import transaction
 from django.db.models import Q
 
+from dns_records import coalesce
 from dns_records.images import Image, Key, Notice, dump
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Operation, Plan
@@ -64,15 +65,10 @@ def adopt(
 
 
 def _parts(images: Mapping[Key, Image | None]) -> Iterator[dict[Key, Image | None]]:
-    part: dict[Key, Image | None] = {}
-    for _, keys in groupby(sorted(images), key=lambda key: key.name):
-        own = {key: images[key] for key in keys}
-        if part and len(part) + len(own) > MAX_RRSETS:
-            yield part
-            part = {}
-        part |= own
-    if part:
-        yield part
+    names = (list(own) for _, own in groupby(sorted(images), lambda key: key.name))
+    # Nothing is sent of them: how many octets they take does not matter.
+    for part in coalesce.parts(((own, 0) for own in names), MAX_RRSETS):
+        yield {key: images[key] for key in part}
 
 
 def _adopt_part(

@@ -10,8 +10,9 @@ from uuid import UUID
 from dns_records.images import Key
 from dns_records.lifetimes import Life, Lives
 from dns_records.models import Change
-from dns_records.plan import Expectation, Operation
-from dns_records.services.wanted import Hint
+from dns_records.plan import Expectation, Operation, Plan
+from dns_records.services import wanted
+from dns_records.services.wanted import Hint, Locked
 
 
 def dump_arguments(
@@ -102,3 +103,38 @@ def load_lives(change: Change) -> Lives:
         )
         for record, (at, request_id) in change.arguments.get("lives", {}).items()
     }
+
+
+def what_comes_back(locked: Locked, planned: Plan) -> dict[Key, dict[str, Any]]:
+    """Return what comes back if a plan is taken out, as arguments of its changes.
+
+    That are the records that it takes away or gives another value, and the lives that
+    these and others had.
+    """
+    found: dict[Key, dict[str, Any]] = {}
+    for key, image in planned.images.items():
+        kept = image.records if image else ()
+        there = locked.records.get(key, ())
+        leaving = {
+            record.rdata: {"id": str(record.pk), "comment": record.comment}
+            for record in there
+            if record.rdata not in kept
+        }
+        ends = {
+            record.rdata: (
+                None
+                if record.rdata in leaving
+                else locked.lives.get(
+                    (key, record.rdata), wanted.life(record)
+                ).expires_at
+            )
+            for record in there
+        }
+        lives = {
+            record.rdata: dump_life(wanted.life(record))
+            for record in there
+            if record.expires_at != ends[record.rdata]
+        }
+        own = {"leaving": leaving, "lives": lives}
+        found[key] = {name: value for name, value in own.items() if value}
+    return found

@@ -25,7 +25,6 @@ from dnsorch import clock
 from dnsorch.exceptions import Conflict, DnsorchError, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Source, Step
-from requests_tracker.models.request import new_id
 from requests_tracker.services import acceptance, lifecycle
 from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
@@ -207,6 +206,10 @@ def _run(zone: Zone, task: AuditTask) -> None:
     except DnsorchError as error:
         _fail(zone, task, error)
         return
+    except Exception:
+        if request.deadline_at is not None and request.deadline_at <= clock.now():
+            _fail(zone, task, AuditFailed("an error within dnsorch; its log has more"))
+        raise
     if entries is not None:
         _complete(zone, task, entries)
 
@@ -274,14 +277,8 @@ def _run_scheduled(zone: Zone) -> None:
 
 
 def _tell(zone: Zone, found: Findings, reason: str) -> None:
-    origin = Origin(
-        requester=reconcile.OURSELVES,
-        source=Source.SCHEDULE.value,
-        api_version="",
-        action=AUDIT,
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
+    ourselves = Access(reconcile.OURSELVES, Source.SCHEDULE)
+    origin = Origin.inside(ourselves, AUDIT)
     request = origin.request()
     request.zone, request.comment = zone.name, reason
     with transaction.atomic():

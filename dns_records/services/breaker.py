@@ -90,11 +90,6 @@ def note(backend: Backend, error: ProviderError | None) -> None:
         _close(backend)
 
 
-def reset(backend: Backend) -> None:
-    """Let the lanes ask again now: an operator has seen to the backend."""
-    _close(backend)
-
-
 def _is_silence(error: ProviderError | None) -> bool:
     if isinstance(error, OutcomeUnknown):
         return not error.answered

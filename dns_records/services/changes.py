@@ -18,7 +18,7 @@ from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Operation, Plan
 from dns_records.services import neighbours, wake, wanted, writable_types, zones
-from dns_records.services.arguments import dump_arguments, dump_life
+from dns_records.services.arguments import dump_arguments, what_comes_back
 from dns_records.services.preconditions import Precondition
 from dns_records.services.submissions import Asked, Postponed
 from dns_records.services.wanted import Locked
@@ -207,7 +207,7 @@ def make_wanted(
     """
     operations = [step.operation for step in planned.steps]
     locked.lives |= lifetimes.given(operations, request.pk)
-    was = _was(locked, planned)
+    was = what_comes_back(locked, planned)
     wanted.write(locked, planned.images, comments, held=held)
     return [
         _row(request, locked, step, was.pop(step.operation.key, {}))
@@ -292,41 +292,6 @@ def describe(request: Request, operations: Sequence[Operation]) -> None:
 def rrsets_in(zone: Zone) -> int:
     """Return how many RRsets the zone has."""
     return RRset.objects.filter(zone=zone, present=True).count()
-
-
-def _was(locked: Locked, planned: Plan) -> dict[Key, dict[str, Any]]:
-    """Return what comes back if the plan is taken out, as arguments of changes.
-
-    That are the records that it takes away or gives another value, and the lives that
-    these and others had.
-    """
-    found: dict[Key, dict[str, Any]] = {}
-    for key, image in planned.images.items():
-        kept = image.records if image else ()
-        there = locked.records.get(key, ())
-        leaving = {
-            record.rdata: {"id": str(record.pk), "comment": record.comment}
-            for record in there
-            if record.rdata not in kept
-        }
-        ends = {
-            record.rdata: (
-                None
-                if record.rdata in leaving
-                else locked.lives.get(
-                    (key, record.rdata), wanted.life(record)
-                ).expires_at
-            )
-            for record in there
-        }
-        lives = {
-            record.rdata: dump_life(wanted.life(record))
-            for record in there
-            if record.expires_at != ends[record.rdata]
-        }
-        own = {"leaving": leaving, "lives": lives}
-        found[key] = {name: value for name, value in own.items() if value}
-    return found
 
 
 def _row(

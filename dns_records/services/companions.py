@@ -48,13 +48,11 @@ def find(access: Access, prepared: Sequence[Prepared]) -> Companions:
     reverse = _reverse_zones({wish.address for wish in wishes})
     for wish in wishes:
         place = ptr.place(wish.address, reverse)
-        if place is None:
+        if place is None or not access.may_write(place.zone):
+            # Of a zone that is not theirs nothing is told, not even that it is there.
             found.notices += ptr.missing([wish])
             continue
         zone = reverse[place.zone]
-        if not access.may_write(zone.name):
-            found.notices.append(_forbidden(zone, wish))
-            continue
         found.zones[zone.pk] = zone
         own = found.wishes.setdefault(zone.pk, {})
         own.setdefault(place.name, []).append(wish)
@@ -71,15 +69,27 @@ def add(prepared: Sequence[Prepared], found: Companions) -> list[Prepared]:
             by_zone[zone_id] = planned
     result = [by_zone[zone_id] for zone_id in sorted(by_zone)]
     if notices:
-        first = next(i for i, each in enumerate(result) if _asks(each, prepared))
-        plan = result[first].plan
-        told = replace(plan, warnings=(*plan.warnings, *notices))
-        result[first] = replace(result[first], plan=told)
+        _tell(prepared, result, notices)
     return result
 
 
-def _asks(each: Prepared, prepared: Sequence[Prepared]) -> bool:
-    return each.locked.zone.pk in {other.locked.zone.pk for other in prepared}
+def _tell(
+    prepared: Sequence[Prepared], result: list[Prepared], notices: Sequence[Notice]
+) -> None:
+    """Add each notice to the plan of the zone whose address it is about.
+
+    Who may read one of the zones of a request may not read the others.
+    """
+    asked = {
+        step.operation.pointer: each.locked.zone.pk
+        for each in prepared
+        for step in each.plan.steps
+    }
+    for index, each in enumerate(result):
+        own = [n for n in notices if asked[n.pointer] == each.locked.zone.pk]
+        if own:
+            told = replace(each.plan, warnings=(*each.plan.warnings, *own))
+            result[index] = replace(each, plan=told)
 
 
 def _wishes(prepared: Prepared, notices: list[Notice]) -> Iterator[Wish]:
@@ -188,12 +198,3 @@ def _fitting(
             detail = f"{wish.address} gets no PTR record: {error.detail}"
             notices.append(Notice("ptr_refused", detail, wish.pointer))
     return fitting
-
-
-def _forbidden(zone: Zone, wish: Wish) -> Notice:
-    return Notice(
-        "ptr_forbidden",
-        f"this token may not change {zone.name}: the PTR record of {wish.address} "
-        "stays as it is",
-        wish.pointer,
-    )

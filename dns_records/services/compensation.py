@@ -41,32 +41,26 @@ def run(parent_id: UUID) -> None:
 
 
 def _put_back(parent: Request, part: Request) -> None:
-    origin = Origin(
-        requester=parent.requester,
-        source=parent.source,
-        api_version=parent.api_version,
-        action=ACTION,
-        correlation_id=parent.correlation_id,
-        received_at=clock.now(),
-        traceparent=parent.traceparent,
-        on_behalf_of=parent.on_behalf_of,
-    )
+    now = clock.now()
 
     def row() -> Request:
         return lifecycle.part(
             parent,
             action=ACTION,
-            received_at=origin.received_at,
+            received_at=now,
             zone=part.zone,
             name=part.name,
             type=part.type,
             compensates=part,
         )
 
+    origin = Origin.of(row())
     try:
         with transaction.atomic():
             changes.store(row(), origin, prepare(part))
     except DnsorchError as error:
+        if error.status >= 500:
+            raise
         with transaction.atomic():
             lifecycle.open_rejected(row(), error, [origin.received()])
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 
 from dns_records.images import Key
 from dns_records.models import Zone
-from dns_records.services import audits, reconcile
-from dnsorch import clock
+from dns_records.services import audits
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request
-from requests_tracker.models.request import new_id
 from requests_tracker.services import acceptance
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
@@ -39,17 +37,10 @@ def resolve(
 
 
 def _accept(action: str, access: Access, perform: Perform) -> Answer:
-    origin = Origin(
-        requester=access.owner,
-        source=access.source,
-        api_version="",
-        action=action,
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )
+    origin = Origin.inside(access, action)
     return acceptance.run(
         origin,
         operation={"action": action},
         perform=lambda request: perform(origin, request),
-        doorway=reconcile.DOORWAY,
+        doorway=acceptance.INSIDE,
     )

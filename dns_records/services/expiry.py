@@ -24,8 +24,8 @@ from dns_records.services.changes import Prepared
 from dns_records.services.wanted import Locked
 from dnsorch import clock, tracing
 from dnsorch.exceptions import DnsorchError
+from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Source, Step
-from requests_tracker.models.request import new_id
 from requests_tracker.services import lifecycle
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.services.timeline import Entry
@@ -121,14 +121,7 @@ class Removal:
     ) -> None:
         """Take what is locked; ``due`` is not empty."""
         self.locked, self.due = locked, due
-        self.origin = Origin(
-            requester=requester,
-            source=Source.SCHEDULE,
-            api_version="",
-            action=ACTION,
-            correlation_id=str(new_id()),
-            received_at=clock.now(),
-        )
+        self.origin = Origin.inside(Access(requester, Source.SCHEDULE), ACTION)
         self.records = [(key, record) for key in sorted(due) for record in due[key]]
         self.request = self.origin.request()
         self.request.zone = locked.zone.name

@@ -23,7 +23,6 @@ from dns_records.services.import_jobs import Page, Part, Staging
 from dns_records.zone_files import MAX_MISTAKES, Mistake
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
-from requests_tracker.models import Request
 from requests_tracker.services import lifecycle
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.status import Status
@@ -135,49 +134,28 @@ def take(job: ZoneImport, page: Page) -> tuple[Adopted, int]:
 
 
 def _parts(images: Mapping[Key, Image]) -> Iterator[dict[Key, Image]]:
-    """Split RRsets so that each part fits into a message, and no name is cut."""
-    part: dict[Key, Image] = {}
-    octets = 0
-    for _, keys in groupby(sorted(images), key=lambda key: key.name):
-        own = {key: images[key] for key in keys}
-        size = sum(coalesce.octets(key, image) for key, image in own.items())
-        full = octets + size > coalesce.MAX_OCTETS or len(part) + len(own) > MAX_RRSETS
-        if part and full:
-            yield part
-            part, octets = {}, 0
-        part |= own
-        octets += size
-    if part:
-        yield part
+    names = (list(own) for _, own in groupby(sorted(images), lambda key: key.name))
+    sized = (
+        (own, sum(coalesce.octets(key, images[key]) for key in own)) for own in names
+    )
+    for part in coalesce.parts(sized, MAX_RRSETS):
+        yield {key: images[key] for key in part}
 
 
 def _send(job: ZoneImport, images: Mapping[Key, Image]) -> None:
     """Accept a change set as a part of the import, or reject it with its reason."""
-    whole = job.request
-    now = clock.now()
     part = lifecycle.part(
-        whole, action="changeset", zone=job.zone.name, received_at=now
+        job.request, action="changeset", zone=job.zone.name, received_at=clock.now()
     )
-    origin = _origin(whole, part)
+    origin = Origin.of(part)
     try:
         with transaction.atomic():
             locked = wanted.lock(job.zone, {key.name for key in images})
             planned = changes.build(locked, _operations(images))
             changes.store(part, origin, Prepared(locked, planned))
     except DnsorchError as error:
+        if error.status >= 500:
+            raise
         part.status, part.last_sequence = Status.RECEIVED, 0
         part.deadline_at = None
         lifecycle.open_rejected(part, error, [origin.received()])
-
-
-def _origin(whole: Request, part: Request) -> Origin:
-    return Origin(
-        requester=whole.requester,
-        source=whole.source,
-        api_version=whole.api_version,
-        action=part.action,
-        correlation_id=whole.correlation_id,
-        received_at=part.received_at,
-        traceparent=whole.traceparent,
-        on_behalf_of=whole.on_behalf_of,
-    )

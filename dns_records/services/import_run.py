@@ -9,11 +9,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from datetime import timedelta
 from types import MappingProxyType
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -43,8 +41,12 @@ SLICE_S = 10.0
 BACKOFF = Backoff(first_s=2.0, longest_s=60.0)
 
 
+# Nothing is left to do but, in the one, for the parts that were made.
+OVER = frozenset({ImportPhase.WAITING, ImportPhase.DONE})
+
+
 class ImportFailed(DnsorchError):
-    """The zone could not be read until the deadline."""
+    """The zone could not be read, or taken over, until the deadline."""
 
     code = "import_failed"
 
@@ -55,7 +57,7 @@ def run(zone_id: int) -> bool:
         if not import_jobs.claim(job):
             continue
         try:
-            if job.request.is_final:
+            if job.request.is_final or job.phase in OVER:
                 # Cancelled, or its worker died at the very end.
                 import_jobs.end(job)
                 continue
@@ -63,10 +65,18 @@ def run(zone_id: int) -> bool:
         except LeaseLost:
             logger.warning("lease lost", request_id=str(job.pk))
             return False
-        except BaseException:
-            import_jobs.release(job)
+        except BaseException as error:
+            if isinstance(error, Exception) and _is_late(job):
+                _fail(job, ImportFailed("an error within dnsorch; its log has more"))
+            else:
+                import_jobs.release(job)
             raise
     return False
+
+
+def _is_late(job: ZoneImport) -> bool:
+    deadline = job.request.deadline_at
+    return deadline is not None and deadline <= clock.now()
 
 
 def _work(job: ZoneImport) -> bool:
@@ -101,8 +111,7 @@ def _begin(job: ZoneImport) -> None:
 
 def _prolong(job: ZoneImport) -> None:
     """Move the deadline on: an import that makes progress is not ended by it."""
-    deadline = timedelta(seconds=settings.DNSORCH_REQUEST_DEADLINE_S)
-    lifecycle.prolong(job.pk, clock.now() + deadline)
+    lifecycle.prolong(job.pk, lifecycle.deadline(clock.now()))
 
 
 # --- reading --------------------------------------------------------------------------
@@ -150,11 +159,10 @@ def _read(job: ZoneImport) -> None:
 
 def _not_read(job: ZoneImport, error: ProviderError) -> None:
     """Try again later, or fail where that does not help or the deadline is over."""
-    deadline = job.request.deadline_at
     if isinstance(error, Misconfigured) or not error.retryable:
         _fail(job, error)
         return
-    if deadline is not None and deadline <= clock.now():
+    if _is_late(job):
         _fail(job, ImportFailed(f"not read until the deadline: {error.detail}"))
         return
     delay = BACKOFF.delay(job.failures + 1, random.random())

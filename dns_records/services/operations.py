@@ -25,7 +25,7 @@ from dns_records.services import (
     zones,
 )
 from dns_records.services.changes import Prepared
-from dnsorch.exceptions import Forbidden, IllegalTransition
+from dnsorch.exceptions import IllegalTransition
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
 from requests_tracker.services import lifecycle, timeline
@@ -46,10 +46,10 @@ def cancel(access: Access, request: Request) -> None:
         IllegalTransition: it is on its way, or final.
         Forbidden: they may only read it.
     """
+    zone = zones.find_for_write(access, request.zone)
     if request.parts_expected is not None:
         _each_part(access, request, CANCELLABLE, cancel, "cancelled")
         return
-    zone = _zone(access, request)
     if request.status not in CANCELLABLE or zone is None:
         raise IllegalTransition(
             f"a request that is {request.status} cannot be cancelled"
@@ -65,10 +65,10 @@ def hurry(access: Access, request: Request) -> None:
         IllegalTransition: it is neither.
         Forbidden: they may only read it.
     """
+    zone = zones.find_for_write(access, request.zone)
     if request.parts_expected is not None:
         _each_part(access, request, {Status.QUEUED}, hurry, "tried again")
         return
-    zone = _zone(access, request)
     if zone is not None and schedules.open_one(request.pk, access.owner):
         return
     with transaction.atomic():
@@ -93,6 +93,7 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
         Forbidden: they may only read it.
     """
     if request.parts_expected is not None and request.action not in ZONE_WORK:
+        zones.find_for_write(access, request.zone)
         raise IllegalTransition(
             "a request with parts cannot be retried as a whole: retry each part that "
             "failed; they are listed under parts"
@@ -134,7 +135,7 @@ def _failed(access: Access, request: Request) -> Zone:
         IllegalTransition: it has not.
         Forbidden: they may only read it.
     """
-    zone = _zone(access, request)
+    zone = zones.find_for_write(access, request.zone)
     if request.status != Status.FAILED or zone is None:
         raise not_retryable(request)
     return zone
@@ -180,15 +181,6 @@ def _each_part(
                 f"no part of the request, which is {request.status}, can be {done}"
             )
         lifecycle.settle(request.pk)
-
-
-def _zone(access: Access, request: Request) -> Zone | None:
-    zone = Zone.objects.select_related("backend").filter(name=request.zone).first()
-    if zone is not None:
-        zones.check_write(access, zone)
-    elif access.read_only:
-        raise Forbidden()
-    return zone
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -30,8 +31,7 @@ from dnsorch import clock
 from dnsorch.exceptions import Conflict
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
-from requests_tracker.services.acceptance import Doorway
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
 
@@ -45,12 +45,6 @@ MAX_RRSETS = 500
 MAX_KEPT = 100
 # For so long nobody else runs what one process has begun, or has failed to do.
 CLAIM = timedelta(seconds=60)
-DOORWAY = Doorway(
-    render=lambda made: Answer(202, {}, "", made.pk),
-    render_error=lambda error, made: Answer(
-        error.status, error.as_error(), "", made.pk
-    ),
-)
 
 
 class NothingToRestore(Conflict):
@@ -185,52 +179,29 @@ def restore(
     its own. Nothing else of the zone is touched.
     """
     given = []
-    for part in _parts(zone, sorted(keys)):
+    access = Access(by.requester, by.source)
+    for part in coalesce.parts(_sized(zone, sorted(keys)), MAX_RRSETS):
         listed = ", ".join(f"{key.name} {key.type}" for key in part[:3])
         more = f" and {len(part) - 3} more" if len(part) > 3 else ""
         submission = Restore(zone, part, f"put back {listed}{more}: {by.reason}")
         answer = changes.submit(
             lambda submission=submission: submission,  # type: ignore[misc]
-            access=Access(by.requester, by.source),
-            origin=_origin(by, correlation_id),
+            access=access,
+            origin=Origin.inside(access, ACTION, correlation_id),
             operation={"action": ACTION, "zone": zone.name},
-            doorway=DOORWAY,
+            doorway=INSIDE,
         )
         given.append(answer)
     return given
 
 
-def _origin(by: Order, correlation_id: str) -> Origin:
-    return Origin(
-        requester=by.requester,
-        source=by.source,
-        api_version="",
-        action=ACTION,
-        correlation_id=correlation_id or str(new_id()),
-        received_at=clock.now(),
-    )
-
-
-def _parts(zone: Zone, keys: Sequence[Key]) -> Iterator[list[Key]]:
-    """Split RRsets so that each part fits into a message, and no name is cut."""
-    by_name: dict[str, list[Key]] = {}
-    for key in keys:
-        by_name.setdefault(key.name, []).append(key)
-    part: list[Key] = []
-    octets = 0
-    for name, own in by_name.items():
+def _sized(zone: Zone, keys: Sequence[Key]) -> Iterator[tuple[list[Key], int]]:
+    """Yield the RRsets of each name, and how many octets they take."""
+    for name, group in groupby(keys, lambda key: key.name):
+        own = list(group)
         rows = RRset.objects.filter(zone=zone, name=name)
         images = {Key(row.name, row.type): Image.load(row.applied) for row in rows}
-        size = sum(coalesce.octets(key, images.get(key)) for key in own)
-        if part and (
-            octets + size > coalesce.MAX_OCTETS or len(part) + len(own) > MAX_RRSETS
-        ):
-            yield part
-            part, octets = [], 0
-        part += own
-        octets += size
-    if part:
-        yield part
+        yield own, sum(coalesce.octets(key, images.get(key)) for key in own)
 
 
 # --- what is due ----------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dns_records.services.reconcile import Order
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError, Reason
 from requests_tracker.models import Request, Step
+from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import FINAL, Status
 
@@ -61,6 +62,8 @@ def restore(zone: Zone, task: AuditTask) -> list[Entry] | None:
         AuditTask.objects.filter(pk=task.pk).update(submitted=True)
     if made.exclude(status__in=FINAL).exists():
         AuditTask.objects.filter(pk=task.pk).update(due_at=Now() + LOOK_AGAIN)
+        # They have deadlines of their own, later ones.
+        lifecycle.prolong(request.pk, lifecycle.deadline(clock.now()))
         return None
     done = Change.objects.filter(
         zone=zone,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from dns_records.models import Batch, BatchStatus, Change
+from dns_records.models import AuditTask, Batch, BatchStatus, Change
+from dns_records.services import reconcile
 from requests_tracker.models import Request
 from requests_tracker.services import retention
 from requests_tracker.status import OPEN
@@ -21,11 +22,20 @@ MESSAGES_KEPT = 10
 
 
 def prunable(before: datetime) -> QuerySet[Request]:
-    """Return the requests to forget: also no open one gave way to one of theirs."""
+    """Return the requests to forget.
+
+    No open one gave way to one of theirs, or is a restore that waits for them.
+    """
     superseded = Change.objects.filter(
         superseded_by__request=OuterRef("pk"), request__status__in=sorted(OPEN)
     )
-    return retention.prunable(before).exclude(Exists(superseded))
+    restores = AuditTask.objects.filter(submitted=True).values_list(
+        "request", flat=True
+    )
+    awaited = Q(
+        action=reconcile.ACTION, correlation_id__in=[str(pk) for pk in restores]
+    )
+    return retention.prunable(before).exclude(Exists(superseded)).exclude(awaited)
 
 
 def prune_requests(before: datetime, limit: int) -> int:

@@ -126,10 +126,9 @@ def _zone(access: Access, name: str) -> Zone:
         IllegalTransition: it was forgotten.
         Forbidden: it may only be read.
     """
-    zone = Zone.objects.select_related("backend").filter(name=name).first()
+    zone = zones.find_for_write(access, name)
     if zone is None:
         raise IllegalTransition(f"its zone {name} is not registered any more")
-    zones.check_write(access, zone)
     return zone
 
 

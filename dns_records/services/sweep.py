@@ -163,8 +163,11 @@ def settle_parents() -> int:
     """
     found = lifecycle.unsettled(MAX_OVERDUE)
     for request_id in found:
-        compensation.run(request_id)
-        lifecycle.settle(request_id)
+        try:
+            compensation.run(request_id)
+            lifecycle.settle(request_id)
+        except Exception:  # one request's trouble is not the others'
+            logger.exception("parts not settled", request_id=str(request_id))
     return len(found)
 
 

@@ -76,6 +76,20 @@ def get_for_write(access: Access, text: str) -> Zone:
     return check_write(access, get(access, names.zone_name(text)))
 
 
+def find_for_write(access: Access, name: str) -> Zone | None:
+    """Return the zone that a request was about, None if it is not registered any more.
+
+    Raises:
+        Forbidden: they may only read it, or may change nothing at all.
+    """
+    zone = Zone.objects.select_related("backend").filter(name=name).first()
+    if zone is not None:
+        return check_write(access, zone)
+    if access.read_only:
+        raise Forbidden()
+    return None
+
+
 def for_name(access: Access, name: str) -> Zone:
     """Return the zone with the longest apex that ``name``, canonical, is in.
 

@@ -136,7 +136,7 @@ def test_no_reverse_zone(api: APIClient, zone: Zone) -> None:
 def test_a_token_that_may_not(zone: Zone, reverse: Zone) -> None:
     limited = caller(zones=["example.test."])
     body = accepted(limited, change("add", "www", A1, ptr=True))
-    assert (body["parts"], warnings(body)) == ([], [("/changes/0", "ptr_forbidden")])
+    assert (body["parts"], warnings(body)) == ([], [("/changes/0", "no_reverse_zone")])
     assert wanted(reverse) == {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from dns_records.services import import_run, imports
 from dns_records.tests import world
 from dns_records.tests.callers import assert_rejected, caller, deliver
 from dns_records.tests.world import ZONE, add, draft, post, put_into_dns, wanted
+from requests_tracker.api import tracking
 from requests_tracker.models import Request
 
 pytestmark = pytest.mark.django_db
@@ -366,3 +368,16 @@ def test_check_says_what_each_name_server_answers(
 
 def test_a_zone_that_nobody_serves_is_not_ok(zone: Zone, api: APIClient) -> None:
     assert api.post(CHECK).json() == {"zone": ZONE, "ok": False, "nameservers": []}
+
+
+@pytest.mark.parametrize("path", ["check/", "import/?dry_run=true"])
+def test_who_asks_others_takes_one_of_the_threads_that_may_wait(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(tracking, "_waiting", threading.BoundedSemaphore(1))
+    where = f"/api/v2/zones/example.test/{path}"
+    assert api.post(where).status_code == 200
+    with tracking.thread_to_wait():
+        answer = api.post(where)
+    assert (answer.status_code, answer.json()["code"]) == (503, "too_many_waiting")
+    assert api.post(where).status_code == 200

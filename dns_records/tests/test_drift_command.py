@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import Client
 
 from dns_records.models import AuditTask, Drift, Zone
 from dns_records.providers.memory import Faults, Store
 from dns_records.services import findings
+from dns_records.tests import commands
 from dns_records.tests.test_api_drift import work
 from dns_records.tests.test_reconcile import A, B, deliver
 from dns_records.tests.world import add, put_into_dns, served, wanted
@@ -30,12 +30,7 @@ LINES = [
 
 def run(command: str, *arguments: str) -> tuple[int, str]:
     """Run a command; return its exit code and what it prints."""
-    out = StringIO()
-    try:
-        call_command(command, "example.test", *arguments, stdout=out)
-    except SystemExit as ended:
-        return int(str(ended.code)), out.getvalue()
-    return 0, out.getvalue()
+    return commands.run(command, "example.test", *arguments)
 
 
 @pytest.fixture

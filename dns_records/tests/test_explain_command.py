@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from rest_framework.test import APIClient
 
 from dns_records.models import Zone
 from dns_records.services import delivery, verification
+from dns_records.tests import commands
 from dns_records.tests.callers import accepted, caller, change
 from dns_records.tests.pretended import ONE, TWO, Servers, served_by
 
@@ -21,12 +21,8 @@ A1, A2 = "192.0.2.1", "192.0.2.2"
 
 def explain(*arguments: str) -> tuple[int, list[str]]:
     """Run the command; return its exit code and the lines it prints."""
-    out = StringIO()
-    try:
-        call_command("explain", *arguments, stdout=out)
-    except SystemExit as end:
-        return int(str(end.code)), out.getvalue().splitlines()
-    return 0, out.getvalue().splitlines()
+    code, printed = commands.run("explain", *arguments)
+    return code, printed.splitlines()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
@@ -16,6 +17,8 @@ from dns_records.services import (
     import_jobs,
     import_run,
     imports,
+    operations,
+    sweep,
     verification,
 )
 from dns_records.services.imports import Order
@@ -33,11 +36,13 @@ from dns_records.tests.world import (
     wanted,
 )
 from dnsorch import clock
+from dnsorch.exceptions import IllegalTransition
 from requests_tracker.models import Request
 from requests_tracker.tests.factories import DOOR, origin
 
 pytestmark = pytest.mark.django_db
 
+A_YEAR = timedelta(days=365)
 A = "192.0.2.1"
 B = "192.0.2.2"
 
@@ -201,3 +206,36 @@ def test_a_file_comes_in_pieces(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> 
     asked(f"$TTL 300\nbücher A {A}\nwww A {A}\n")
     run(zone)
     assert len(wanted(zone)) == 2
+
+
+# --- while it makes its parts ---------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_is_at_work_is_not_in_the_queue(
+    zone: Zone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_jobs, "PAGE", 2)
+    monkeypatch.setattr(import_run, "SLICE_S", 0.0)
+    request = asked(f"$TTL 300\na A {A}\nb A {A}\nc A {A}\n")
+    assert import_run.run(zone.pk) is True
+    (part,) = parts(request)
+    operations.cancel(ANYONE, part)
+    assert (fresh(part).status, fresh(request).status) == ("cancelled", "provisioning")
+    with pytest.raises(IllegalTransition):
+        operations.cancel(ANYONE, fresh(request))
+    run(zone)
+    deliver(zone)
+    assert [each.status for each in parts(request)] == ["cancelled", "completed"]
+    assert fresh(request).error_code == "parts_failed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_ends_with_its_parts_and_not_before(zone: Zone) -> None:
+    request = asked(f"$TTL 300\na A {A}\n")
+    run(zone)
+    assert (fresh(request).status, fresh(request).deadline_at) == ("queued", None)
+    Request.objects.filter(pk=request.pk).update(received_at=clock.now() - A_YEAR)
+    assert sweep.expire_overdue() == 0
+    deliver(zone)
+    assert fresh(request).status == "completed"

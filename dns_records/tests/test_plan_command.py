@@ -5,17 +5,16 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from dns_records.models import Record, Zone
 from dns_records.services import expiry
-from dns_records.tests import world
+from dns_records.tests import commands, world
 from dns_records.tests.callers import change, changeset, deliver
 from dns_records.tests.world import draft, post
 from dnsorch import clock
@@ -31,12 +30,8 @@ PTR = ("1.2.0.192.in-addr.arpa.", "PTR")
 
 def run(*arguments: str) -> tuple[int, list[str]]:
     """Run the command; return its exit code and the lines it prints."""
-    out = StringIO()
-    try:
-        call_command("plan", "example.test", *arguments, stdout=out)
-    except SystemExit as end:
-        return int(str(end.code)), out.getvalue().splitlines()
-    return 0, out.getvalue().splitlines()
+    code, printed = commands.run("plan", "example.test", *arguments)
+    return code, printed.splitlines()
 
 
 @pytest.fixture

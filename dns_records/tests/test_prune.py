@@ -8,9 +8,25 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from dns_records.models import Batch, Change, Lane, Zone
-from dns_records.services import delivery, retention, verification
-from dns_records.tests.world import add, draft, fresh, hurry, post, served, wanted
+from dns_records.models import AuditTask, Batch, Change, Lane, Zone
+from dns_records.services import (
+    audits,
+    delivery,
+    drift_requests,
+    retention,
+    verification,
+)
+from dns_records.tests.world import (
+    ANYONE,
+    add,
+    draft,
+    fresh,
+    hurry,
+    post,
+    put_into_dns,
+    served,
+    wanted,
+)
 from dnsorch import clock
 from requests_tracker.models import IdempotencyKey, OutboxEvent, Request, RequestEvent
 
@@ -108,6 +124,30 @@ def test_what_an_open_request_refers_to_is_kept(zone: Zone, link: str) -> None:
     )
     prune()
     assert left() == ["again", "below"]
+
+
+def test_what_drift_and_its_resolution_refer_to(zone: Zone) -> None:
+    (old,) = done(zone, "old")
+    put_into_dns(zone, "old.example.test.", "A", "192.0.2.9")
+    drift_requests.audit(zone, ANYONE)
+    audits.run_due(zone.pk)
+    made = drift_requests.resolve(zone, ANYONE, by="restore").request_id
+    assert made is not None
+    audits.run_due(zone.pk)  # its change set is on its way
+    delivery.drain(zone.pk)
+    verification.check(zone.pk)
+    OutboxEvent.objects.update(published_at=clock.now())
+    grow_old(*Request.objects.filter(completed_at__isnull=False))
+    (restored,) = Request.objects.filter(action="reconcile")
+    assert restored.status == "completed"
+
+    prune()
+
+    # The drift does without the request that wrote the RRset, the restore not.
+    assert set(Request.objects.all()) == {restored, Request.objects.get(pk=made)}
+    AuditTask.objects.update(due_at=clock.database_now())
+    audits.run_due(zone.pk)
+    assert Request.objects.get(pk=made).status == "completed"
 
 
 def test_a_key_acts_for_as_long_as_it_should(zone: Zone, settings: object) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import Client
 
 from dns_records.models import Lane, Zone
 from dns_records.providers.memory import Faults, Store
+from dns_records.tests import commands
 from dns_records.tests.test_reconcile import A, B, deliver
 from dns_records.tests.world import add, fresh, put_into_dns
 from requests_tracker.models import Request
@@ -22,12 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def run(*arguments: str) -> tuple[int, str]:
     """Run the command; return its exit code and what it prints."""
-    out = StringIO()
-    try:
-        call_command("reconcile", *arguments, stdout=out)
-    except SystemExit as ended:
-        return int(str(ended.code)), out.getvalue()
-    return 0, out.getvalue()
+    return commands.run("reconcile", *arguments)
 
 
 @pytest.fixture

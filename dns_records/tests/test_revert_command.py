@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from dns_records.models import Zone
 from dns_records.services import changes
-from dns_records.tests import world
+from dns_records.tests import commands, world
 from dns_records.tests.callers import deliver
 from dns_records.tests.world import draft, post
 from requests_tracker.api import tracking
@@ -21,6 +19,7 @@ from requests_tracker.models import Request
 pytestmark = pytest.mark.django_db
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
+NOBODYS = "019ab000-0000-7000-8000-000000000000"
 WWW_A = ("www.example.test.", "A")
 BACK = [
     f"- www.example.test. 300 IN A {A2}",
@@ -30,12 +29,8 @@ BACK = [
 
 def run(*arguments: str) -> tuple[int, list[str]]:
     """Run the command; return its exit code and the lines it prints."""
-    out = StringIO()
-    try:
-        call_command("revert", *arguments, stdout=out)
-    except SystemExit as end:
-        return int(str(end.code)), out.getvalue().splitlines()
-    return 0, out.getvalue().splitlines()
+    code, printed = commands.run("revert", *arguments)
+    return code, printed.splitlines()
 
 
 @pytest.fixture
@@ -118,7 +113,7 @@ def test_what_changes_between_plan_and_request_is_refused(
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [("one", "one is no id of a request"), (str(uuid4()), "there is no request")],
+    [("one", "one is no id of a request"), (NOBODYS, "there is no request")],
 )
 def test_no_such_request(db: None, given: str, says: str) -> None:
     with pytest.raises(CommandError, match=says) as failed:

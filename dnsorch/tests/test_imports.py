@@ -39,15 +39,22 @@ FORBIDDEN = {
 # Pure decisions, and what would make them impure: a database, a network, a clock.
 PURE = (
     "dns_records.coalesce",
+    "dns_records.drafts",
+    "dns_records.drift",
     "dns_records.explanation",
+    "dns_records.images",
     "dns_records.names",
     "dns_records.plan",
+    "dns_records.ptr",
     "dns_records.rdata",
     "dns_records.record_types",
     "dns_records.retry",
+    "dns_records.rules",
     "dns_records.serials",
     "dns_records.strictness",
     "dns_records.validation",
+    "dns_records.zone_files",
+    "requests_tracker.settling",
     "requests_tracker.status",
 )
 IMPURE = ("asyncio", "celery", "httpx", "socket", "time", "dns.query", "dnsorch.clock")

@@ -14,13 +14,17 @@ from jsonschema import (  # type: ignore[import-untyped]
     ValidationError,
 )
 from referencing import Registry, Resource
+from rest_framework.serializers import Serializer
 
+from dns_records.api.v2.batch import NewRecord, RecordItem
+from dns_records.api.v2.serializers import ChangeBody, ChangesetBody
 from dns_records.selectors import requests
 from kafka_bridge import dlq, envelope, outcomes, verdicts
 from kafka_bridge.dlq import DeadLetter
 from kafka_bridge.message import Message, Partition
 from kafka_bridge.tests.support import message
 from kafka_bridge.verdicts import Verdict
+from requests_tracker.api.schemas import ChangeSchema, RequestV2
 from requests_tracker.tests.outbox_factory import outbox_event
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(
@@ -81,6 +85,26 @@ def test_every_request_message_has_an_example() -> None:
         for reference in DOCUMENT["channels"]["requests"]["messages"].values()
     }
     assert request_messages == {param.values[0] for param in EXAMPLES}
+
+
+@pytest.mark.parametrize(
+    ("path", "serializer"),
+    [
+        ("Changeset", ChangesetBody),
+        ("Changeset/properties/changes/items", ChangeBody),
+        ("Record", RecordItem),
+        ("Record/properties/new", NewRecord),
+        ("Request", RequestV2),
+        ("Change", ChangeSchema),
+    ],
+)
+def test_a_body_has_the_fields_that_the_api_has(
+    path: str, serializer: type[Serializer[Any]]
+) -> None:
+    found: Any = DOCUMENT["components"]["schemas"]
+    for step in path.split("/"):
+        found = found[step]
+    assert set(found["properties"]) == set(serializer().fields)
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)

@@ -14,17 +14,9 @@ from dnsorch.api import trace
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import base
 from requests_tracker.models import Request
-from requests_tracker.services.acceptance import Doorway
-from requests_tracker.services.idempotency import Answer
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.status import CANCELLABLE, Status
-
-DOORWAY = Doorway(
-    render=lambda made: Answer(202, {}, "", made.pk),
-    render_error=lambda error, made: Answer(
-        error.status, error.as_error(), "", made.pk
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ def origin(http: HttpRequest, action: str, api_version: str = "v2") -> Origin:
 
 def _again(http: HttpRequest, request: Request) -> Verdict:
     asked = origin(http, request.action, request.api_version)
-    answer = operations.retry(base.access(http), asked, request, DOORWAY)
+    answer = operations.retry(base.access(http), asked, request, INSIDE)
     if answer.status >= 400:
         detail = answer.body["detail"]
         return Verdict(

@@ -21,6 +21,7 @@ from dns_records.services import changes
 from dns_records.services.submissions import Asked
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.admin import base, display, operating
+from requests_tracker.services.acceptance import INSIDE
 
 Build = Callable[[str | None], Asked]
 """Makes what is planned and submitted, given the digest that was approved."""
@@ -79,7 +80,7 @@ def send(
         access=access,
         origin=origin,
         operation=operation,
-        doorway=operating.DOORWAY,
+        doorway=INSIDE,
     )
     where = reverse("admin:requests_tracker_request_change", args=[answer.request_id])
     if answer.status >= 400:

@@ -31,6 +31,15 @@ class Doorway:
     render_error: Callable[[DnsorchError, Request], Answer]
 
 
+#: Of those who want to know which request was made, not what a client is answered.
+INSIDE = Doorway(
+    render=lambda made: Answer(202, {}, "", made.pk),
+    render_error=lambda error, made: Answer(
+        error.status, error.as_error(), "", made.pk
+    ),
+)
+
+
 def run(
     origin: Origin,
     *,

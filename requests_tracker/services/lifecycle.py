@@ -21,6 +21,7 @@ from django.db.models.functions import Greatest
 
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
+from dnsorch.tokens.access import Access
 from requests_tracker import metrics, settling, status
 from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
 from requests_tracker.models.request import new_id
@@ -49,6 +50,32 @@ class Origin:
     traceparent: str = ""
     on_behalf_of: str = ""
     idempotency_key: str = ""
+
+    @classmethod
+    def inside(cls, access: Access, action: str, correlation_id: str = "") -> Origin:
+        """Return who asks, now, by another way than an API: a command, the sweep."""
+        return cls(
+            requester=access.owner,
+            source=access.source,
+            api_version="",
+            action=action,
+            correlation_id=correlation_id or str(new_id()),
+            received_at=clock.now(),
+        )
+
+    @classmethod
+    def of(cls, part: Request) -> Origin:
+        """Return who asks for a part of a request: who asked for the whole."""
+        return cls(
+            requester=part.requester,
+            source=part.source,
+            api_version=part.api_version,
+            action=part.action,
+            correlation_id=part.correlation_id,
+            received_at=part.received_at,
+            traceparent=part.traceparent,
+            on_behalf_of=part.on_behalf_of,
+        )
 
     def request(self) -> Request:
         """Return a request that is received and not yet stored."""
@@ -80,7 +107,7 @@ def open_queued(request: Request, entries: Sequence[Entry]) -> None:
     """Store an accepted request in state ``queued`` with its first entries."""
     status.check(request.status, Status.QUEUED)
     request.status = Status.QUEUED
-    request.deadline_at = _deadline(request.received_at)
+    request.deadline_at = deadline(request.received_at)
     _insert(request, entries)
 
 
@@ -126,12 +153,14 @@ def part(parent: Request, **fields: Any) -> Request:
 def close_parts(parent_id: UUID) -> None:
     """Say that a request will have no more parts than it has; settle it.
 
-    In a transaction of its own, after the last part was committed.
+    From now on it ends when they do, and has no deadline of its own. In a transaction
+    of its own, after the last part was committed.
     """
     with transaction.atomic():
         parent = Request.objects.select_for_update().get(pk=parent_id)
         parent.parts_expected = parent.parts.count()
-        parent.save(update_fields=["parts_expected"])
+        parent.deadline_at = None
+        parent.save(update_fields=["parts_expected", "deadline_at"])
         settle(parent_id)
 
 
@@ -142,19 +171,19 @@ def open_scheduled(
     status.check(request.status, Status.SCHEDULED)
     request.status = Status.SCHEDULED
     request.not_before = not_before
-    request.deadline_at = _deadline(not_before)
+    request.deadline_at = deadline(not_before)
     _insert(request, entries)
 
 
 def bring_forward(request: Request, at: datetime, by: str) -> None:
     """Make a scheduled request, locked by the caller, due at ``at``."""
-    request.not_before, request.deadline_at = at, _deadline(at)
+    request.not_before, request.deadline_at = at, deadline(at)
     request.save(update_fields=["not_before", "deadline_at"])
     entry = Entry(Step.SCHEDULED, f"brought forward to now: asked for by {by}")
     timeline.append([request.pk], entry)
 
 
-def _deadline(since: datetime) -> datetime:
+def deadline(since: datetime) -> datetime:
     """Return until when a request that is due since then may wait to be sent."""
     return since + timedelta(seconds=settings.DNSORCH_REQUEST_DEADLINE_S)
 

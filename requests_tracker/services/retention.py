@@ -26,7 +26,11 @@ def prunable(before: datetime) -> QuerySet[Request]:
     still_open = Request.objects.filter(status__in=sorted(OPEN))
     retry = still_open.filter(retry_of=OuterRef("pk"))
     revert = still_open.filter(revert_of=OuterRef("pk"))
-    whole = still_open.filter(parts=OuterRef("pk"))
+    # A whole shows its parts for as long as it is shown itself, and ends after them.
+    whole = Request.objects.filter(parts=OuterRef("pk")).exclude(
+        completed_at__lt=before
+    )
+    parts = still_open.filter(part_of=OuterRef("pk"))
     old = Request.objects.filter(status__in=sorted(FINAL), completed_at__lt=before)
     return old.exclude(
         Exists(unpublished)
@@ -34,6 +38,7 @@ def prunable(before: datetime) -> QuerySet[Request]:
         | Exists(retry)
         | Exists(revert)
         | Exists(whole)
+        | Exists(parts)
     )
 
 

@@ -49,7 +49,7 @@ def test_the_state_of_the_whole(states: str, due: str) -> None:
 
 @pytest.mark.parametrize(
     ("states", "due"),
-    [("", "queued"), ("queued", "queued"), ("completed", "provisioning")],
+    [("", "provisioning"), ("queued", "provisioning"), ("completed", "provisioning")],
 )
 def test_while_there_may_be_more_parts_it_is_not_final(states: str, due: str) -> None:
     parts = [Part(each) for each in states.split()]

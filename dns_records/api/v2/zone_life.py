@@ -28,7 +28,7 @@ from dnsorch.api.schema import problems
 from dnsorch.api.serializers import StrictSerializer
 from dnsorch.operator_tasks.outcome import Level
 from requests_tracker.api.schemas import LeftOutSchema, RequestV2
-from requests_tracker.api.tracking import TrackedView, validated
+from requests_tracker.api.tracking import TrackedView, thread_to_wait, validated
 from requests_tracker.api.v2.views import DOORWAY, body
 
 DRY_RUN_S = 20.0
@@ -111,9 +111,10 @@ class ImportView(TrackedView, viewsets.GenericViewSet[Zone]):
 
     def _import(self, order: Order) -> Response:
         if self.dry_run:
-            found = import_preview.preview(
-                order, access=self.access, within_s=DRY_RUN_S
-            )
+            with thread_to_wait():
+                found = import_preview.preview(
+                    order, access=self.access, within_s=DRY_RUN_S
+                )
             return Response(found)
         answer = imports.submit(
             order,
@@ -162,6 +163,8 @@ class CheckView(TrackedView, viewsets.GenericViewSet[Zone]):
     def create(self, request: HttpRequest, zone: str) -> Response:
         """Ask each name server of the zone whether it answers for it."""
         found = zones.get(self.access, names.zone_name(zone))
+        with thread_to_wait():
+            asked = nameserver_check.ask(found)
         answers = [
             {
                 "address": report.address,
@@ -171,7 +174,7 @@ class CheckView(TrackedView, viewsets.GenericViewSet[Zone]):
                 "level": finding.level.value,
                 "detail": finding.text,
             }
-            for report, finding in nameserver_check.ask(found)
+            for report, finding in asked
         ]
         ok = bool(answers) and all(each["level"] == Level.OK for each in answers)
         return Response({"zone": found.name, "ok": ok, "nameservers": answers})

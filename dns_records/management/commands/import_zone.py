@@ -18,26 +18,17 @@ from dns_records.management.zone_argument import zone_of
 from dns_records.models import Zone
 from dns_records.services import import_preview, import_run, imports
 from dns_records.services.imports import Order
-from dnsorch import clock
 from dnsorch.exceptions import DnsorchError
 from dnsorch.management.base import DatabaseCommand
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Source
-from requests_tracker.models.request import new_id
-from requests_tracker.services.acceptance import Doorway
-from requests_tracker.services.idempotency import Answer
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.status import Status
 
 REQUESTER = "manage.py"
 PAUSE_S = 0.5
 WIDTH = 30
-DOORWAY = Doorway(
-    render=lambda made: Answer(202, {}, "", made.pk),
-    render_error=lambda error, made: Answer(
-        error.status, error.as_error(), "", made.pk
-    ),
-)
 
 
 class Command(DatabaseCommand):
@@ -83,7 +74,10 @@ class Command(DatabaseCommand):
                 self._preview(order, access)
                 return
             answer = imports.submit(
-                order, access=access, origin=_origin(), doorway=DOORWAY
+                order,
+                access=access,
+                origin=Origin.inside(access, imports.ACTION),
+                doorway=INSIDE,
             )
         if answer.status >= 400:
             said = [answer.body["detail"]]
@@ -166,14 +160,3 @@ def _opened(path: Path | None) -> Iterator[BufferedReader | None]:
         raise CommandError(f"{path}: {error.strerror}") from None
     with file:
         yield file
-
-
-def _origin() -> Origin:
-    return Origin(
-        requester=REQUESTER,
-        source=Source.COMMAND.value,
-        api_version="",
-        action=imports.ACTION,
-        correlation_id=str(new_id()),
-        received_at=clock.now(),
-    )

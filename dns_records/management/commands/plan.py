@@ -21,12 +21,12 @@ from dns_records.management.zone_argument import zone_of
 from dns_records.services import changes, file_plans
 from dns_records.services.file_plans import FromZoneFile
 from dns_records.services.parts import whole
-from dns_records.services.reconcile import DOORWAY
 from dns_records.services.submissions import Asked
 from dnsorch.api import strict_json
 from dnsorch.exceptions import ChangesetTooLarge, DnsorchError
 from requests_tracker.api import tracking
 from requests_tracker.models import Request
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.status import Status
 
 ACTION = "changeset"
@@ -123,7 +123,7 @@ class Command(BaseCommand):
             access=tracked.ACCESS,
             origin=planned.origin(ACTION),
             operation=None,  # without a key it stands for nothing
-            doorway=DOORWAY,
+            doorway=INSIDE,
         )
         assert answer.request_id is not None  # accepted or rejected, it has a row
         if answer.status < 400:

@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from dns_records.management import planned, tracked
 from dns_records.services import changes, revert
 from dns_records.services.parts import whole
-from dns_records.services.reconcile import DOORWAY
 from dns_records.services.revert import Revert
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.api import tracking
 from requests_tracker.models import Request
+from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.status import Status
 
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             access=tracked.ACCESS,
             origin=origin,
             operation=None,  # without a key it stands for nothing
-            doorway=DOORWAY,
+            doorway=INSIDE,
         )
         assert answer.request_id is not None  # accepted or rejected, it has a row
         if options["wait"] and answer.status < 400:
