@@ -1,0 +1,82 @@
+"""One run of the bench from start to end, and what is kept of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dnsorch.bench.bench import QUICK, Bench, Sizes
+from dnsorch.bench.figures import FIGURES, ONCE, resources
+from dnsorch.bench.results import Figure, Measured, all_combined
+from dnsorch.bench.stack import BenchStack
+
+RUNS, QUICK_RUNS = 3, 1
+
+
+def sizes(asked: Namespace) -> Sizes:
+    """Return how large everything is to be."""
+    names = ("burst", "zones", "requests", "rows")
+    given = {name: getattr(asked, name) for name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "rows" in chosen:
+        chosen["rows"] = tuple(sorted(chosen["rows"]))
+    return replace(QUICK if asked.quick else Sizes(), **chosen)
+
+
+def runs(asked: Namespace) -> int:
+    """Return how often everything is measured."""
+    return int(asked.runs or (QUICK_RUNS if asked.quick else RUNS))
+
+
+def run(names: Sequence[str], wanted: Sizes, count: int) -> list[Figure]:
+    """Start the stack, measure, stop it; return the figures that were named."""
+    found: list[Measured] = []
+    with TemporaryDirectory(prefix="dnsorch-bench-") as directory:
+        stack = BenchStack(Path(directory), count=wanted.zones)
+        bench = Bench(stack, wanted, count)
+        try:
+            say("starting")
+            bench.start()
+            bench.at_rest = resources.memory(stack)
+            for name, measure in FIGURES.items():
+                for number in range(count if name not in ONCE else 1):
+                    if name in names:
+                        say(f"{name}, run {number + 1}")
+                        found += measure(bench)
+        except BaseException:
+            print(stack.logs(), file=sys.stderr)
+            raise
+        finally:
+            say("stopping")
+            stack.down()
+    return all_combined(found)
+
+
+def say(what: str) -> None:
+    """Tell how far it is, on standard error."""
+    print(f"{time.strftime('%X')} {what}", file=sys.stderr, flush=True)
+
+
+def machine() -> str:
+    """Return on what it was measured, and how busy that was."""
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores, Python {platform.python_version()}, load {load}"
+
+
+def keep(directory: Path, figures: Sequence[Figure]) -> Path:
+    """Write the figures as JSON into a new file; return it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    told = {"machine": machine(), "figures": [each.as_dict() for each in figures]}
+    file.write_text(json.dumps(told, indent=1) + "\n")
+    return file
