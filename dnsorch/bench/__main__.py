@@ -16,8 +16,8 @@ def parser() -> ArgumentParser:
     found = ArgumentParser(prog="make bench", description=__doc__)
     found.add_argument("--list", action="store_true", help="name the figures, and end")
     found.add_argument("--only", action="append", metavar="NAME", help="of --list")
-    found.add_argument("--runs", type=int, help="of which medians are shown (3)")
-    found.add_argument("--quick", action="store_true", help="small, and once")
+    found.add_argument("--runs", type=int, default=3, help="for the medians (3)")
+    found.add_argument("--quick", action="store_true", help="small, and few of them")
     found.add_argument("--burst", type=int, help="records of bursts (10,000)")
     found.add_argument("--zones", type=int, help="zones of the wide burst (1,000)")
     found.add_argument("--requests", type=int, help="requests behind the CPU seconds")
@@ -45,9 +45,7 @@ def main() -> int:
         for name, measure in FIGURES.items():
             print(f"{name:<10} {measure.__doc__}")
         return 0
-    figures = runner.run(
-        asked.only or list(FIGURES), runner.sizes(asked), runner.runs(asked)
-    )
+    figures, failed = runner.run(runner.names(asked), runner.sizes(asked), asked.runs)
     print(report.table(figures))
     file = runner.keep(ROOT / "var" / "bench", figures)
     print(f"\n{runner.machine()}: {file}")
@@ -57,14 +55,13 @@ def main() -> int:
     if asked.keep:
         kept[kind] = kept.get(kind, {}) | report.baseline(figures)
         committed.write_text(json.dumps(kept, indent=1) + "\n")
-    if not asked.compare:
-        return 0
-    found = report.worse(kept.get(kind, {}), figures)
+    print("".join(f"failed: {name}\n" for name in failed), end="")
+    found = report.worse(kept.get(kind, {}), figures) if asked.compare else []
     for each in found:
         print(
             f"worse: {each.figure}: {each.before:.2f} of {each.floor}, {each.now:.2f}"
         )
-    return 1 if found else 0
+    return 1 if found or failed else 0
 
 
 if __name__ == "__main__":

@@ -32,11 +32,8 @@ def main() -> None:
     json.dump(KINDS[job["kind"]](job), sys.stdout)
 
 
-def call(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Send ``bodies`` to ``url``, each connection its share, one after the other.
-
-    Empty bodies are GETs.
-    """
+def post(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Send ``bodies`` to ``url``, each connection its share, one after the other."""
     shares = [job["bodies"][index :: job["connections"]] for index in range(_of(job))]
     began = time.time()
     with ThreadPoolExecutor(len(shares)) as executor:
@@ -61,21 +58,34 @@ def _send(
         "Authorization": f"Bearer {job['token']}",
         "Content-Type": "application/json",
     }
-    path = f"{url.path}?{url.query}" if url.query else url.path
     latencies, statuses = [], Counter[int]()
     with closing(HTTPConnection(url.netloc, timeout=PATIENCE_S)) as connection:
         connection.connect()
         for body in bodies:
             begin = time.perf_counter()
-            if body:
-                connection.request("POST", path, body.encode(), headers)
-            else:
-                connection.request("GET", path, headers=headers)
+            connection.request("POST", url.path, body.encode(), headers)
             answer = connection.getresponse()
             answer.read()
             latencies.append(time.perf_counter() - begin)
             statuses[answer.status] += 1
     return latencies, statuses
+
+
+def get(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask ``count`` times for each of ``paths`` in turn; return all latencies."""
+    headers = {"Authorization": f"Bearer {job['token']}"}
+    found: dict[str, Any] = {path: [] for path in job["paths"]}
+    netloc = urlsplit(job["url"]).netloc
+    with closing(HTTPConnection(netloc, timeout=PATIENCE_S)) as connection:
+        for _ in range(job["count"]):
+            for path, latencies in found.items():
+                begin = time.perf_counter()
+                connection.request("GET", path, headers=headers)
+                answer = connection.getresponse()
+                answer.read()
+                latencies.append(time.perf_counter() - begin)
+                assert answer.status == 200, f"{path}: {answer.status}"
+    return found
 
 
 def produce(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +97,7 @@ def produce(job: Mapping[str, Any]) -> dict[str, Any]:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
+    producer.list_topics(job["topic"], PATIENCE_S)
     began = time.time()
     for key, value, idempotency in job["messages"]:
         headers = {"idempotency-key": idempotency} if idempotency else {}
@@ -125,7 +136,8 @@ def consume(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "call": call,
+    "post": post,
+    "get": get,
     "produce": produce,
     "consume": consume,
     "probe": dns_loads.probe,

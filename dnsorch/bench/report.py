@@ -43,7 +43,7 @@ def _rows(figure: Figure) -> list[tuple[str, ...]]:
         return [(*own, "", "", "", *shown)]
     found = []
     for name, floor in figure.floors.items():
-        rest = (number(floor), name, f"{figure.ratios[name]:.2f}")
+        rest = (number(floor), name, f"{figure.ratios[name]:.3f}")
         found.append((*own, *rest, *shown))
         own, shown = ("", "", ""), ["", "", ""]
     return found

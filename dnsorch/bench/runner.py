@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CalledProcessError
 from tempfile import TemporaryDirectory
 
 from dnsorch.bench.bench import QUICK, Bench, Sizes
@@ -19,27 +20,34 @@ from dnsorch.bench.figures import FIGURES, ONCE, resources
 from dnsorch.bench.results import Figure, Measured, all_combined
 from dnsorch.bench.stack import BenchStack
 
-RUNS, QUICK_RUNS = 3, 1
+#: What takes less than a minute together.
+QUICK_NAMES = ("single", "batch", "live", "lists")
 
 
 def sizes(asked: Namespace) -> Sizes:
     """Return how large everything is to be."""
-    names = ("burst", "zones", "requests", "rows")
-    given = {name: getattr(asked, name) for name in names}
+    options = ("burst", "zones", "requests", "rows")
+    given = {name: getattr(asked, name) for name in options}
     chosen = {name: value for name, value in given.items() if value is not None}
     if "rows" in chosen:
         chosen["rows"] = tuple(sorted(chosen["rows"]))
     return replace(QUICK if asked.quick else Sizes(), **chosen)
 
 
-def runs(asked: Namespace) -> int:
-    """Return how often everything is measured."""
-    return int(asked.runs or (QUICK_RUNS if asked.quick else RUNS))
+def names(asked: Namespace) -> list[str]:
+    """Return what is to be measured."""
+    return list(asked.only or (QUICK_NAMES if asked.quick else FIGURES))
 
 
-def run(names: Sequence[str], wanted: Sizes, count: int) -> list[Figure]:
-    """Start the stack, measure, stop it; return the figures that were named."""
+def run(
+    chosen: Sequence[str], wanted: Sizes, count: int
+) -> tuple[list[Figure], list[str]]:
+    """Start the stack, measure, stop it.
+
+    Return the figures that were named, and the names of those that failed.
+    """
     found: list[Measured] = []
+    failed: list[str] = []
     with TemporaryDirectory(prefix="dnsorch-bench-") as directory:
         stack = BenchStack(Path(directory), count=wanted.zones)
         bench = Bench(stack, wanted, count)
@@ -49,16 +57,17 @@ def run(names: Sequence[str], wanted: Sizes, count: int) -> list[Figure]:
             bench.at_rest = resources.memory(stack)
             for name, measure in FIGURES.items():
                 for number in range(count if name not in ONCE else 1):
-                    if name in names:
+                    if name in chosen and name not in failed:
                         say(f"{name}, run {number + 1}")
-                        found += measure(bench)
-        except BaseException:
-            print(stack.logs(), file=sys.stderr)
-            raise
+                        try:
+                            found += measure(bench)
+                        except (AssertionError, CalledProcessError) as error:
+                            say(f"{name} failed: {error}\n{stack.logs(5)}")
+                            failed.append(name)
         finally:
             say("stopping")
             stack.down()
-    return all_combined(found)
+    return all_combined(found), failed
 
 
 def say(what: str) -> None:

@@ -12,16 +12,20 @@ from tempfile import TemporaryDirectory
 
 import psycopg2
 
-from dnsorch.bench.bench import BATCH, ITEMS, V1, V2, Bench, begin
+from dnsorch.bench.bench import BATCH, V1, V2, Bench, begin
 from dnsorch.bench.results import Measured
 from dnsorch.bench.stack import DELIVERY, SINGLE
 
 
 def single(bench: Bench) -> Iterator[Measured]:
     """POST of one record or change set, by one and by many clients."""
-    for version, path in (("v1", V1), ("v2", V2)):
-        for connections in bench.sizes.connections:
-            yield _single(bench, version, path, connections)
+    first, _ = begin()
+    with bench.stack.paused(*DELIVERY):
+        for version, path in (("v1", V1), ("v2", V2)):
+            for connections in bench.sizes.connections:
+                yield _single(bench, version, path, connections)
+    done = 2 * len(bench.sizes.connections) * bench.sizes.single
+    bench.stack.completed(first, done)
 
 
 def _single(bench: Bench, version: str, path: str, connections: int) -> Measured:
@@ -30,11 +34,8 @@ def _single(bench: Bench, version: str, path: str, connections: int) -> Measured
         bench.body(path, name, zone, address)
         for name, zone, address in bench.records(mark, count, [SINGLE])
     ]
-    first, _ = begin()
-    with bench.stack.paused(*DELIVERY):
-        ours = bench.call(path, bodies, connections)
-    bench.stack.completed(first, count)
-    floor = bench.call(f"/floor/{version}/", bodies, connections)
+    ours = bench.post(path, bodies, connections)
+    floor = bench.post(f"/floor/{version}/", bodies, connections)
     return Measured(
         f"POST {version}, {connections} client(s)",
         "requests/s",
@@ -70,15 +71,15 @@ def pgbench(bench: Bench, version: str, clients: int) -> float:
 
 
 def batch(bench: Bench) -> Iterator[Measured]:
-    """POST of 500 change sets at once, one after the other."""
-    count = bench.sizes.batches * ITEMS
+    """POST of a batch of change sets, one batch after the other."""
+    count = bench.sizes.batches * bench.sizes.items
     bodies = bench.batches(bench.mark(), count, [bench.stack.zones[0]])
     first, _ = begin()
     with bench.stack.paused(*DELIVERY):
-        ours = bench.call(BATCH, bodies, 1)
+        ours = bench.post(BATCH, bodies, 1)
     bench.stack.completed(first, count)
     yield Measured(
-        "POST of 500 change sets",
+        f"POST of {bench.sizes.items} change sets",
         "change sets/s",
         count / (ours["ended"] - ours["began"]),
         {"COPY": median(copy(bench) for _ in range(3))},
@@ -88,13 +89,13 @@ def batch(bench: Bench) -> Iterator[Measured]:
 
 def copy(bench: Bench) -> float:
     """Return the change sets per second whose rows PostgreSQL takes by COPY."""
+    items, spent = bench.sizes.items, 0.0
     with closing(psycopg2.connect(bench.stack.floor_url)) as connection:
-        begun, spent = time.perf_counter(), 0.0
         for _ in range(bench.sizes.batches):
-            copies = list(bench.stack.templates["v2"].copies(bench.block(), ITEMS))
+            copies = list(bench.stack.templates["v2"].copies(bench.block(), items))
             begun = time.perf_counter()
             with connection, connection.cursor() as cursor:
                 for statement, text in copies:
                     cursor.copy_expert(statement, text)
             spent += time.perf_counter() - begun
-    return bench.sizes.batches * ITEMS / spent
+    return bench.sizes.batches * items / spent

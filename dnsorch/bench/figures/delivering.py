@@ -49,7 +49,7 @@ def drain(bench: Bench) -> Iterator[Measured]:
     bodies = bench.batches(bench.mark(), count, zones)
     first, _ = begin()
     with bench.stack.paused(*DELIVERY):
-        bench.call(BATCH, bodies, 2)
+        bench.post(BATCH, bodies, 2)
     began = time.time()
     ended = bench.stack.completed(first, count)
     yield Measured(
@@ -66,7 +66,7 @@ def burst(bench: Bench) -> Iterator[Measured]:
         count, mark = bench.sizes.burst, bench.mark()
         bodies = bench.batches(mark, count, zones)
         first, _ = begin()
-        began = bench.call(BATCH, bodies, 2)["began"]
+        began = bench.post(BATCH, bodies, 2)["began"]
         ended = bench.stack.completed(first, count)
         *_, (name, _, address) = bench.records(mark, count, zones)
         bench.served(name, address)

@@ -50,7 +50,7 @@ def outcomes(bench: Bench) -> Iterator[Measured]:
     bodies = bench.batches(bench.mark(), count, stack.zones[:50])
     first, _ = begin()
     with stack.paused("publisher"):
-        bench.call(BATCH, bodies, 2)
+        bench.post(BATCH, bodies, 2)
         stack.completed(first, count)
     began = time.time()
     await_published(bench)

@@ -41,7 +41,7 @@ def resources(bench: Bench) -> Iterator[Measured]:
     ]
     before = cpu(bench.stack)
     first, _ = begin()
-    bench.call(V2, bodies, 8)
+    bench.post(V2, bodies, 8)
     bench.stack.completed(first, count)
     await_published(bench)
     after = cpu(bench.stack)
