@@ -115,14 +115,14 @@ def read(cursor: Any, request_id: str, mark: str, answer: Any) -> Template:
         )
         for index, row in enumerate(cursor.fetchall()):
             cells = [
-                Cell(name, kind, value, _made(table, name, kind, value, index, mark))
+                Cell(name, kind, value, made(table, name, kind, value, index, mark))
                 for (name, kind), value in zip(columns, row, strict=True)
             ]
             template.rows.append((table, cells))
     return template
 
 
-def _made(
+def made(
     table: str, column: str, kind: str, value: str | None, index: int, mark: str
 ) -> tuple[str, int, str] | None:
     """Return how a column differs from copy to copy; None if it does not."""
