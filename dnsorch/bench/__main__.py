@@ -22,6 +22,7 @@ def parser() -> ArgumentParser:
     found.add_argument("--zones", type=int, help="zones of the wide burst (1,000)")
     found.add_argument("--requests", type=int, help="requests behind the CPU seconds")
     found.add_argument("--rows", type=int, nargs="+", help="rows behind the lists")
+    found.add_argument("--hosts", type=int, help="records of a large zone (100,000)")
     found.add_argument("--compare", action="store_true", help="with what is committed")
     found.add_argument(
         "--keep", action="store_true", help="the ratios, to be committed"

@@ -40,6 +40,7 @@ class Sizes:
     requests: int = 2000
     rows: tuple[int, ...] = (10_000, 100_000)
     calls: int = 50
+    hosts: int = 100_000
 
 
 QUICK = Sizes(
@@ -54,6 +55,7 @@ QUICK = Sizes(
     requests=200,
     rows=(2000,),
     calls=10,
+    hosts=1000,
 )
 
 

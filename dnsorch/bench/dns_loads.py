@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ import dns.query
 import dns.rcode
 import dns.tsig
 import dns.update
+import dns.zone
 
 HOST = "127.0.0.1"
 #: An UPDATE of so many A records is about as large as a message may be.
@@ -85,6 +87,23 @@ def update(job: Mapping[str, Any]) -> dict[str, Any]:
     for port in job["ports"]:
         _await(name, address, port)
     return {**found, "began": began, "ended": time.time()}
+
+
+def transfer(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Transfer a zone into memory; tell the seconds, and what that took, in MiB."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    query = dns.message.make_query(job["zone"], "AXFR")
+    query.use_tsig(dns.tsig.Key(*job["key"]))
+    held = dns.zone.Zone(job["zone"], relativize=False)
+    begin = time.perf_counter()
+    dns.query.inbound_xfr(HOST, held, query, job["ports"][0], timeout=PATIENCE_S)
+    seconds = time.perf_counter() - begin
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": seconds,
+        "mib": (after - before) / 1024,
+        "names": len(held.nodes),
+    }
 
 
 def _send(

@@ -142,6 +142,7 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "consume": consume,
     "probe": dns_loads.probe,
     "update": dns_loads.update,
+    "transfer": dns_loads.transfer,
 }
 
 

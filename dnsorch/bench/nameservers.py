@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from deploy.services import tsig
 from deploy.services.base import keep
@@ -37,9 +38,12 @@ SECONDARY = """zone "{zone}" {{
 
 
 class BenchPrimary(Primary):
-    """The update server of further zones beside the one of the services."""
+    """The update server of further zones beside the one of the services.
 
-    zones: tuple[str, ...] = ()
+    ``zones`` says how many hosts each of them has at first.
+    """
+
+    zones: Mapping[str, int] = MappingProxyType({})
 
     def configuration(self) -> Mapping[str, str]:
         """Return the usual files, with the zones."""
@@ -59,14 +63,16 @@ class BenchPrimary(Primary):
     def prepare(self) -> None:
         """Write the files of the zones."""
         super().prepare()
-        for zone in self.zones:
-            keep(self.directory / f"{zone}db", self.render("zone", zone=zone))
+        for zone, count in self.zones.items():
+            text = self.render("zone", zone=zone)
+            text += "".join(f"host-{n} 300 A 192.0.2.1\n" for n in range(count))
+            keep(self.directory / f"{zone}db", text)
 
 
 class BenchSecondary(Secondary):
     """The secondary of the same zones."""
 
-    zones: tuple[str, ...] = ()
+    zones: Mapping[str, int] = MappingProxyType({})
 
     def configuration(self) -> Mapping[str, str]:
         """Return the usual files, with the zones."""
@@ -87,7 +93,7 @@ class BenchSecondary(Secondary):
 class NameServers:
     """Both of them, and how to speak to them."""
 
-    def __init__(self, root: Path, zones: tuple[str, ...]) -> None:
+    def __init__(self, root: Path, zones: Mapping[str, int]) -> None:
         """Keep their data in ``root``."""
         self._root = root
         root.mkdir()

@@ -26,7 +26,7 @@ QUICK_NAMES = ("single", "batch", "live", "lists")
 
 def sizes(asked: Namespace) -> Sizes:
     """Return how large everything is to be."""
-    options = ("burst", "zones", "requests", "rows")
+    options = ("burst", "zones", "requests", "rows", "hosts")
     given = {name: getattr(asked, name) for name in options}
     chosen = {name: value for name, value in given.items() if value is not None}
     if "rows" in chosen:
@@ -49,7 +49,10 @@ def run(
     found: list[Measured] = []
     failed: list[str] = []
     with TemporaryDirectory(prefix="dnsorch-bench-") as directory:
-        stack = BenchStack(Path(directory), count=wanted.zones)
+        large = count if "zone" in chosen else 0
+        stack = BenchStack(
+            Path(directory), count=wanted.zones, large=large, hosts=wanted.hosts
+        )
         bench = Bench(stack, wanted, count)
         try:
             say("starting")

@@ -46,10 +46,13 @@ print(json.dumps(None))
 class BenchStack(RealStack):
     """A stack that shares no topic, zone or queue with another one.
 
-    ``count`` is the number of zones for bursts.
+    ``count`` is the number of zones for bursts; ``large`` that of large zones, which
+    have ``hosts`` hosts on the name servers already, unknown to the product.
     """
 
     count: int = 1
+    large: int = 0
+    hosts: int = 0
     _nameservers: NameServers | None = None
     templates: dict[str, Template] = field(default_factory=dict)
 
@@ -57,7 +60,8 @@ class BenchStack(RealStack):
     def nameservers(self) -> NameServers:
         """The name servers, made at the first look."""
         if self._nameservers is None:
-            zones = (SINGLE, LISTS, *self.zones)
+            zones = dict.fromkeys(self.all_zones, 0)
+            zones |= dict.fromkeys(self.large_zones, self.hosts)
             self._nameservers = NameServers(self.directory / "named", zones)
         return self._nameservers
 
@@ -65,6 +69,16 @@ class BenchStack(RealStack):
     def zones(self) -> list[str]:
         """The zones for bursts."""
         return [f"z{number:04d}.bench.test." for number in range(self.count)]
+
+    @property
+    def large_zones(self) -> list[str]:
+        """The zones that have records already."""
+        return [f"large{number}.bench.test." for number in range(self.large)]
+
+    @property
+    def all_zones(self) -> list[str]:
+        """All zones beside the one of the services."""
+        return [SINGLE, LISTS, *self.zones, *self.large_zones]
 
     @property
     def topics(self) -> dict[str, str]:
@@ -97,8 +111,7 @@ class BenchStack(RealStack):
             made.result(30)
         Stack.up(self)
         servers = self.nameservers.addresses
-        names = [SINGLE, LISTS, *self.zones]
-        self.shell(_REGISTER.format(names=names, servers=servers))
+        self.shell(_REGISTER.format(names=self.all_zones, servers=servers))
 
     def down(self) -> None:
         """Kill everything, and leave nothing behind."""

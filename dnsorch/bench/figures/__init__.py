@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from dnsorch.bench.bench import Bench
-from dnsorch.bench.figures import accepting, delivering, lists, messages, resources
+from dnsorch.bench.figures import (
+    accepting,
+    delivering,
+    lists,
+    messages,
+    resources,
+    whole_zones,
+)
 from dnsorch.bench.results import Measured
 
 FIGURES: Mapping[str, Callable[[Bench], Iterator[Measured]]] = {
@@ -17,6 +24,7 @@ FIGURES: Mapping[str, Callable[[Bench], Iterator[Measured]]] = {
     "kafka": messages.kafka,
     "outcomes": messages.outcomes,
     "resources": resources.resources,
+    "zone": whole_zones.zone,
     "lists": lists.lists,
 }
 #: Those that repeat what they measure themselves.

@@ -12,11 +12,11 @@ from dnsorch.bench.stack import FLOOR, SINGLE, BenchStack
 MIB = 1024 * 1024
 
 
-def memory(stack: BenchStack) -> dict[str, float]:
-    """Return the proportional set size of each of our processes, in MiB."""
+def memory(stack: BenchStack, *names: str) -> dict[str, float]:
+    """Return the proportional set size of these of our processes, or all, in MiB."""
     return {
         name: sum(each.memory_full_info().pss for each in stack.processes(name)) / MIB
-        for name in stack.running
+        for name in names or stack.running
         if name != FLOOR
     }
 
