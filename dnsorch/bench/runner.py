@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from argparse import Namespace
@@ -46,6 +47,8 @@ def run(
 
     Return the figures that were named, and the names of those that failed.
     """
+    # What was started is stopped then, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     found: list[Measured] = []
     failed: list[str] = []
     with TemporaryDirectory(prefix="dnsorch-bench-") as directory:
