@@ -98,6 +98,10 @@ def produce(job: Mapping[str, Any]) -> dict[str, Any]:
         }
     )
     producer.list_topics(job["topic"], PATIENCE_S)
+    if job.get("warm"):
+        # The first message waits for the producer's id.
+        producer.produce(job["topic"], b"")
+        producer.flush(PATIENCE_S)
     began = time.time()
     for key, value, idempotency in job["messages"]:
         headers = {"idempotency-key": idempotency} if idempotency else {}

@@ -43,7 +43,7 @@ def _rows(figure: Figure) -> list[tuple[str, ...]]:
         return [(*own, "", "", "", *shown)]
     found = []
     for name, floor in figure.floors.items():
-        rest = (number(floor), name, f"{figure.ratios[name]:.3f}")
+        rest = (number(floor), name, share(figure.ratios[name]))
         found.append((*own, *rest, *shown))
         own, shown = ("", "", ""), ["", "", ""]
     return found
@@ -56,6 +56,11 @@ def number(value: float | None) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def share(ratio: float) -> str:
+    """Return a ratio in two digits."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
 def baseline(figures: Sequence[Figure]) -> dict[str, dict[str, float]]:

@@ -80,7 +80,7 @@ def test_the_table_has_a_line_for_each_floor() -> None:
     assert cells[0] == list(report.HEAD)
     assert set("".join(cells[1])) == {"-"}
     assert cells[2:] == [
-        ["POST", "requests/s", "100", "200", "raw", "0.500", "", "", ""],
+        ["POST", "requests/s", "100", "200", "raw", "0.50", "", "", ""],
         ["", "", "", "200", "pgbench", "0.052", "", "", ""],
         ["memory", "MiB", "1,234", "", "", "", "12.3", "", ""],
     ]

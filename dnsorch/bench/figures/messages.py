@@ -63,6 +63,7 @@ def outcomes(bench: Bench) -> Iterator[Measured]:
         messages=messages,
         kafka=stack.about["kafka"],
         topic=stack.topics[FLOOR],
+        warm=True,
     )
     yield Measured(
         "outcomes published",
