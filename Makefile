@@ -5,9 +5,11 @@ INSTALLED := .venv/.installed
 LOCKS := base prod dev deploy
 VERSIONS = $(sort $(notdir $(wildcard */api/v[1-9]*)))
 
+BENCH_OPTIONS = $(ONLY:%=--only %) $(RUNS:%=--runs %) $(BENCH)
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test lint types migrations-check openapi-check deploy-check \
-    test-services faults soak upgrade-check format lock clean
+    test-services faults soak bench bench-quick upgrade-check format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -40,6 +42,14 @@ soak: $(INSTALLED) ## Random faults for a while on the real services [MINUTES=30
 	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
 	    DNSORCH_TEST_SEED=$(SEED) DNSORCH_TEST_SOAK_MINUTES=$(or $(MINUTES),30) \
 	    $(BIN)/python -m pytest -m soak dnsorch/tests/faults
+
+bench: $(INSTALLED) ## Figures beside the floors of this machine [ONLY=name RUNS=3 BENCH=options]
+	@deploy/services/up
+	@eval "$$(deploy/services/env)" && export DNSORCH_TEST_REQUIRE_SERVICES=1 && \
+	    $(BIN)/python -m dnsorch.bench $(BENCH_OPTIONS)
+
+bench-quick: $(INSTALLED) ## Few of them, small, compared with those committed
+	@$(MAKE) --no-print-directory bench BENCH="--quick --compare $(BENCH)"
 
 lint: $(INSTALLED) ## Style: black, isort, flake8
 	$(BIN)/black --quiet --check --diff .

@@ -18,6 +18,7 @@ from dnsorch.tests.packages import BRIDGE, DOMAINS, PACKAGES, ROOT
 
 # The outer layer, by package or by the name of a part of the path.
 OUTER_PACKAGES = (
+    "dnsorch.bench",
     "dnsorch.celery",
     "dnsorch.embedded",
     "dnsorch.health",
@@ -62,6 +63,7 @@ DJANGO_IN_STATUS = "django.db.models.TextChoices"
 # The environment is the settings' business. Exceptions: what only names the settings,
 # secrets whose variables the settings cannot know, and the inheritance of processes.
 READS_ENVIRONMENT = {
+    "dnsorch.bench.__main__",
     "dnsorch.celery",
     "dnsorch.embedded.stack",
     "dnsorch.environment",
@@ -136,6 +138,16 @@ def test_no_domain_module_imports_the_outer_layer() -> None:
         module: [name for name in imports(tree) if is_ours(name) and is_outer(name)]
         for module, tree in modules().items()
         if not is_outer(module) and module != LOADS_CELERY
+    }
+    assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_nothing_imports_the_bench() -> None:
+    bench = {"dnsorch.bench"}
+    found = {
+        module: offences(module, tuple(bench))
+        for module in modules()
+        if not in_package(module, bench)
     }
     assert {module: names for module, names in found.items() if names} == {}
 

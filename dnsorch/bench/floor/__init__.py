@@ -1,0 +1,1 @@
+"""The floor of the API: the same server and caller, and nothing but the INSERTs."""
