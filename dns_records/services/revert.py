@@ -15,6 +15,7 @@ from dns_records import images, plan
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Expectation, Operation
+from dns_records.selectors import rrsets
 from dns_records.services import arguments, changes, wanted, zones
 from dns_records.services.changes import Prepared
 from dns_records.services.verification import NotVerified
@@ -85,7 +86,7 @@ class Revert:
             _keep_id(locked, change, operation)
         planned = changes.build(locked, operations)
         if self.digest is not None:
-            shown = planned.as_dict(changes.rrsets_in(zone))
+            shown = planned.as_dict(rrsets.counted(zone))
             plan.check_approval(shown, self.digest)
         return Prepared(locked, planned)
 

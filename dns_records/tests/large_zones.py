@@ -28,7 +28,7 @@ from requests_tracker.models import Request
 from requests_tracker.tests.factories import DOOR, origin
 
 SECRET = "DNSORCH_TEST_IMPORT_TSIG"
-# A page of memory is written of by "5" (proc_pid_clear_refs(5)).
+# Begins the peak of memory anew (proc_pid_clear_refs(5)).
 FORGET_THE_PEAK = "5"
 
 

@@ -65,7 +65,7 @@ def pages(meter: Meter) -> None:
     """Read a page of the RRsets by each filter."""
     api = caller()
     middle = f"n{RECORDS // 2}"
-    for what, query in {
+    queries: dict[str, dict[str, str]] = {
         "first page of 100": {},
         "by name": {"name": middle},
         "by name and type": {"name": middle, "type": "A"},
@@ -74,10 +74,14 @@ def pages(meter: Meter) -> None:
         "by status": {"status": "live"},
         "that are pending: none": {"status": "pending"},
         "by a part of the text": {"search": middle},
-    }.items():
+    }
+    for what, query in queries.items():
         with meter.of(f"list, {what}"):
-            answer = api.get(RRSETS, {"limit": 100, **query})
+            answer = api.get(RRSETS, {"limit": "100", **query})
         assert answer.status_code == 200, answer.json()
+    with meter.of("the zone with its counts"):
+        answer = api.get("/api/v2/zones/example.test/")
+    assert answer.json()["counts"]["records"] == RECORDS + 1
 
 
 def test_a_large_zone_is_imported_audited_exported_and_listed(
