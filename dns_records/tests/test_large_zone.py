@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from dns_records.tests.callers import caller
 from dns_records.tests.large_zones import Meter, imported
 from dns_records.tests.provider_daemons import Bind
 from dns_records.tests.world import ZONE, address, fresh
+from dnsorch import worker
 from dnsorch.tests import real
 
 pytestmark = [
@@ -34,14 +37,17 @@ RRSETS = "/api/v2/zones/example.test/rrsets/"
 
 
 @pytest.fixture
-def meter(bind: Bind) -> Meter:
+def meter(bind: Bind) -> Iterator[Meter]:
     """A large zone at BIND, and what it costs to read it with dnspython alone."""
     large_zones.fill(bind, RECORDS)
+    worker.spare_what_stays()  # as in a worker
     meter = Meter(RECORDS)
     with meter.of("bare AXFR with dnspython"):
         held = large_zones.transfer(bind)
     assert len(held.nodes) >= RECORDS
-    return meter
+    del held
+    yield meter
+    gc.unfreeze()
 
 
 def export(zone: Zone, meter: Meter, path: Path) -> None:
