@@ -228,8 +228,15 @@ def absolute_name(text: str) -> str:
 
 def suffixes(name: str) -> list[str]:
     """Return a canonical name and its parents, longest first, without the root."""
-    labels = _canonical(name).labels
-    return [dns.name.Name(labels[i:]).to_text() for i in range(len(labels) - 1)]
+    return list(_suffixes(name))
+
+
+@lru_cache(maxsize=16_384)
+def _suffixes(text: str) -> tuple[str, ...]:
+    name = _canonical(text)
+    if name == dns.name.root:
+        return ()
+    return (text, *_suffixes(name.parent().to_text()))
 
 
 def is_in_zone(name: str, zone: str) -> bool:

@@ -252,12 +252,14 @@ def _canonical(rtype: RecordType, value: dns.rdata.Rdata) -> Rdata:
             f"The value has {len(wire)} octets on the wire; at most {_MAX_WIRE} fit."
         )
     again = _from_wire(rtype, wire)
-    if again != value:
+    if again.to_digestable() != wire:
         raise InvalidRdata(
             f"The value {names.quoted(value.to_text())} does not come back the same"
             " from its wire form."
         )
-    return Rdata(rtype.name, again.to_styled_text(_STYLE).strip(), wire)
+    found = Rdata(rtype.name, again.to_styled_text(_STYLE).strip(), wire)
+    found.__dict__["value"] = again  # the rules ask for it, and it is here already
+    return found
 
 
 def _canonical_fields(rtype: RecordType, value: dns.rdata.Rdata) -> dict[str, Any]:

@@ -23,6 +23,9 @@ from dns_records.services import (
 # in all. A name server that is silent is the sweep's to ask again.
 FIRST_CHECKS_S = (0.0, 0.03, 0.08, 0.2, 0.4)
 FIRST_CHECKS_TOGETHER_S = 1.0
+# A large zone takes minutes to be read, and cannot be read by halves. Whoever reads it
+# renews a claim or a lease, so that another goes on where one is killed.
+LARGE_ZONE_S = 3600
 
 
 @shared_task(name=wake.DELIVER)
@@ -42,13 +45,13 @@ def verify(zone_id: int) -> None:
     verification.check(zone_id)
 
 
-@shared_task(name=wake.RECONCILE)
+@shared_task(name=wake.RECONCILE, time_limit=LARGE_ZONE_S)
 def compare(zone_id: int) -> None:
     """Compare a zone with its update server, and put back what is not as it was."""
     reconcile.run_due(zone_id)
 
 
-@shared_task(name=wake.AUDIT)
+@shared_task(name=wake.AUDIT, time_limit=LARGE_ZONE_S)
 def audit(zone_id: int) -> None:
     """Compare a zone with its update server, or resolve what differs."""
     audits.run_due(zone_id)
@@ -60,8 +63,7 @@ def watch_serial(zone_id: int) -> None:
     serial_watch.look(zone_id)
 
 
-# A large zone takes minutes to be read, and cannot be read by halves.
-@shared_task(name=wake.IMPORT, time_limit=3600)
+@shared_task(name=wake.IMPORT, time_limit=LARGE_ZONE_S)
 def import_zone(zone_id: int) -> None:
     """Work on the import of a zone for a while, then let others have their turn."""
     if import_run.run(zone_id):

@@ -13,6 +13,9 @@ from dns_records.models.change import ChangeStatus
 from dnsorch import clock
 from dnsorch.exceptions import Invalid, NotFound
 
+# Many times the changes of a change set.
+MAX_COUNTED = 10_000
+
 
 def in_zone(
     zone: Zone,
@@ -46,6 +49,14 @@ def in_zone(
         pending = Exists(open_changes(OuterRef("pk")))
         found = found.filter(pending if status == "pending" else ~pending)
     return found.order_by("name", "type")
+
+
+def counted(zone: Zone) -> int:
+    """Return how many RRsets the zone has, as far as a plan needs to know.
+
+    Counting ends where no change set is a large share of them any more.
+    """
+    return RRset.objects.filter(zone=zone, present=True)[:MAX_COUNTED].count()
 
 
 def get(zone: Zone, name: str, rtype: str) -> RRset:

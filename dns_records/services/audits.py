@@ -20,7 +20,9 @@ from dns_records.images import Key
 from dns_records.models import AuditKind, AuditTask, Drift, DriftKind, Lane, Zone
 from dns_records.providers.errors import ProviderError
 from dns_records.services import findings, outcomes, reconcile, resolution, wake, zones
-from dns_records.services.findings import CLAIM, Findings
+from dns_records.services.findings import Findings
+from dns_records.services.lanes import LeaseLost
+from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 from dnsorch.exceptions import Conflict, DnsorchError, Reason
 from dnsorch.tokens.access import Access
@@ -36,6 +38,8 @@ logger = structlog.get_logger(__name__)
 
 AUDIT = "audit"
 RESOLVE = "resolve_drift"
+# For so long nobody else audits a zone, unless the claim is renewed.
+CLAIM = timedelta(seconds=120)
 # What could not be done is tried again after so long.
 AGAIN = timedelta(seconds=60)
 
@@ -175,22 +179,25 @@ def due() -> list[tuple[int, datetime]]:
 def run_due(zone_id: int) -> None:
     """Do what is due in a zone, unless somebody is at it."""
     zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
-    lane = Lane.objects.filter(zone=zone_id)
-    free = Q(audit_claim__isnull=True) | Q(audit_claim__lte=Now())
-    if zone is None or not lane.filter(free).update(audit_claim=Now() + CLAIM):
+    if zone is None:
+        return
+    claim = Claim.take(zone.pk, "audit_claim", CLAIM)
+    if claim is None:
         return
     try:
         tasks = AuditTask.objects.filter(zone=zone, due_at__lte=Now())
         for task in tasks.select_related("request"):
             # Whatever becomes of it, it does not keep us busy.
             AuditTask.objects.filter(pk=task.pk).update(due_at=Now() + AGAIN)
-            _run(zone, task)
-        _run_scheduled(zone)
+            _run(zone, task, claim)
+        _run_scheduled(zone, claim)
+    except LeaseLost:
+        logger.warning("claim lost", zone=zone.name)
     finally:
-        lane.update(audit_claim=None)
+        claim.give_back()
 
 
-def _run(zone: Zone, task: AuditTask) -> None:
+def _run(zone: Zone, task: AuditTask, claim: Claim) -> None:
     request = task.request
     if request.status in FINAL:  # cancelled, or too late
         _forget(task)
@@ -202,7 +209,9 @@ def _run(zone: Zone, task: AuditTask) -> None:
         ):
             return
     try:
-        entries = _DO[AuditKind(task.kind)](zone, task)
+        entries = _DO[AuditKind(task.kind)](zone, task, claim)
+    except LeaseLost:
+        raise
     except DnsorchError as error:
         _fail(zone, task, error)
         return
@@ -214,9 +223,9 @@ def _run(zone: Zone, task: AuditTask) -> None:
         _complete(zone, task, entries)
 
 
-def _audit(zone: Zone, task: AuditTask) -> list[Entry]:
+def _audit(zone: Zone, task: AuditTask, claim: Claim) -> list[Entry]:
     try:
-        found = findings.note(zone)
+        found = findings.note(zone, claim)
     except ProviderError as error:
         raise AuditFailed(f"the server does not tell: {error.detail}") from error
     return [_told(found)]
@@ -255,14 +264,14 @@ def _forget(task: AuditTask) -> None:
     task.delete()
 
 
-def _run_scheduled(zone: Zone) -> None:
+def _run_scheduled(zone: Zone, claim: Claim) -> None:
     """Do the audit that is due, and tell of drift that nobody knew as a request."""
     lane = Lane.objects.filter(zone=zone)
     if not lane.filter(audit_at__lte=Now()).update(audit_at=Now() + AGAIN):
         return
     until, reason = lane.values_list("audit_at", "audit_reason").get()
     try:
-        found = findings.note(zone)
+        found = findings.note(zone, claim)
     except ProviderError as error:
         logger.warning("not audited", zone=zone.name, error=error.detail)
         lane.update(last_audit={"at": clock.iso(clock.now()), "error": error.detail})

@@ -15,8 +15,9 @@ from django.db import transaction
 from dns_records import coalesce, drafts, images, lifetimes, plan, validation
 from dns_records.drafts import Draft
 from dns_records.images import Image, Key, Notice
-from dns_records.models import Change, ChangeStatus, RRset, Zone
+from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Operation, Plan
+from dns_records.selectors import rrsets
 from dns_records.services import neighbours, wake, wanted, writable_types, zones
 from dns_records.services.arguments import dump_arguments, what_comes_back
 from dns_records.services.preconditions import Precondition
@@ -56,7 +57,7 @@ class Prepared:
             ChangesetTooLarge: it does not fit into one message.
         """
         check_size(self.plan.images)
-        return self.plan.as_dict(rrsets_in(self.locked.zone))
+        return self.plan.as_dict(rrsets.counted(self.locked.zone))
 
 
 @dataclass(frozen=True)
@@ -287,11 +288,6 @@ def describe(request: Request, operations: Sequence[Operation]) -> None:
     if len(keys) == 1:
         (key,) = keys
         request.name, request.type = key.name, key.type
-
-
-def rrsets_in(zone: Zone) -> int:
-    """Return how many RRsets the zone has."""
-    return RRset.objects.filter(zone=zone, present=True).count()
 
 
 def _row(

@@ -6,7 +6,7 @@ only the changes of the names in a part are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,18 +79,32 @@ class Comparison:
         )
 
 
+def _nothing() -> None:
+    """Keep nothing."""
+
+
 @contextmanager
-def of(zone: Zone) -> Iterator[Comparison]:
+def of(zone: Zone, keep: Callable[[], None] = _nothing) -> Iterator[Comparison]:
     """Read a zone and its wanted state; both are there within the block.
+
+    ``keep`` is called again and again meanwhile: it keeps what the caller has claimed.
 
     Raises:
         ProviderError: the server does not tell.
     """
     started = clock.now()
     with spool.opened() as states:
-        states.add(spool.SERVED, _served(zone))
-        states.add(spool.WANTED, _applied(zone))
+        states.add(spool.SERVED, _while(keep, _served(zone)))
+        states.add(spool.WANTED, _while(keep, _applied(zone)))
         yield Comparison(zone, started, states)
+
+
+def _while(
+    keep: Callable[[], None], parts: Iterator[spool.Part]
+) -> Iterator[spool.Part]:
+    for part in parts:
+        keep()
+        yield part
 
 
 def _served(zone: Zone) -> Iterator[spool.Part]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import Q, QuerySet
 
 from dns_records import nameservers, zone_files
-from dns_records.models import Record, Zone
+from dns_records.models import Record, RRset, Zone
 from dns_records.nameservers import Answer, Question
 from dnsorch import clock
 
@@ -28,7 +30,9 @@ def chunks(zone: Zone) -> Iterator[str]:
 
 
 def lines(zone: Zone) -> Iterator[str]:
-    """Yield the lines of the zone's file, from one moment, never all at once.
+    """Yield the lines of the zone's file, never all at once.
+
+    They are from one moment; behind PgBouncer, without cursors, each page is.
 
     SOA and NS of the apex are the server's own, and asked for. A zone file is wanted
     most when no server answers: then they are made up, and a comment says so.
@@ -41,13 +45,30 @@ def lines(zone: Zone) -> Iterator[str]:
     for rtype, answer in soa:
         for text in answer.records:
             yield zone_files.line(zone.name, answer.ttl, rtype, text)
-    fields = ("rrset__name", "rrset__ttl", "rrset__type", "rdata")
     wanted = Record.objects.filter(rrset__zone=zone, rrset__present=True)
     if any(rtype == "NS" for rtype, _ in soa):
         wanted = wanted.exclude(rrset__name=zone.name, rrset__type="NS")
-    ordered = wanted.order_by("rrset__name", "rrset__type", "rdata")
-    for row in ordered.values_list(*fields).iterator(chunk_size=AT_ONCE):
-        yield zone_files.line(*row)
+    fields = ("rrset__name", "rrset__ttl", "rrset__type", "rdata")
+    for some in _pages(zone, wanted):
+        ordered = some.order_by("rrset__name", "rrset__type", "rdata")
+        for row in ordered.values_list(*fields).iterator(chunk_size=AT_ONCE):
+            yield zone_files.line(*row)
+
+
+def _pages(zone: Zone, records: QuerySet[Record]) -> Iterator[QuerySet[Record]]:
+    """Yield what a statement reads: all, or parts where all would be held in memory.
+
+    The parts follow the index of RRsets, in the database's own order of text.
+    """
+    if not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        yield records
+        return
+    rows = RRset.objects.filter(zone=zone, present=True).order_by("name", "type")
+    rest = rows
+    while page := list(rest.values_list("pk", "name", "type")[:AT_ONCE]):
+        yield records.filter(rrset__in=[pk for pk, _, _ in page])
+        _, name, rtype = page[-1]
+        rest = rows.filter(Q(name__gt=name) | Q(type__gt=rtype), name__gte=name)
 
 
 def _of_apex(zone: Zone) -> tuple[Sequence[tuple[str, Answer]], str]:

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, QuerySet
-from django.db.models.functions import Now
 
 from dns_records.drift import Difference
 from dns_records.images import Key, dump
 from dns_records.models import Change, Drift, DriftKind, Lane, Zone
 from dns_records.services import comparison
 from dns_records.services.comparison import Comparison, Found
+from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 
 # How many differences are told on a timeline.
 MAX_TOLD = 100
-# For so long nobody else audits a zone; longer than a task may run.
-CLAIM = timedelta(seconds=120)
 
 
 @dataclass
@@ -64,22 +62,23 @@ class Findings:
         return f"{self.rrsets} RRsets compared: {counts}"
 
 
-def note(zone: Zone) -> Findings:
+def note(zone: Zone, claim: Claim | None = None) -> Findings:
     """Compare a zone with its update server and note what differs as drift.
 
     What was open and does not differ any more is resolved. Some RRsets go into a
-    transaction; the server is asked outside of all.
+    transaction; the server is asked outside of all. ``claim`` is kept meanwhile.
 
     Raises:
         ProviderError: the server does not tell; nothing is noted.
+        LeaseLost: the claim is another's by now.
     """
-    with comparison.of(zone) as compared:
+    keep = claim.renew if claim else lambda: None
+    with comparison.of(zone, keep) as compared:
         found = Findings(zone.name, compared.at, compared.rrsets())
         for part in compared.found():
             with transaction.atomic():
                 _note(compared, part, found)
-            claimed = Lane.objects.filter(zone=zone, audit_claim__isnull=False)
-            claimed.update(audit_claim=Now() + CLAIM)
+            keep()
     gone = open_in(zone).filter(seen_at__lt=compared.at)
     gone.update(resolved_at=clock.now())
     Lane.objects.filter(zone=zone).update(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -185,26 +185,39 @@ def _has_file(job: ZoneImport) -> bool:
     return job.source == ImportSource.FILE
 
 
-def _names(job: ZoneImport, after: str) -> Iterator[list[ImportPart]]:
+class _Row(NamedTuple):
+    """A part as it is kept; no model, since there are very many of them."""
+
+    name: str
+    pk: int
+    type: str
+    ttl: int
+    records: list[str]
+    line: int | None
+    served: bool
+
+
+def _names(job: ZoneImport, after: str) -> Iterator[list[_Row]]:
     """Yield the parts of each name after one, whole, those of about a page."""
-    rows = job.parts.filter(name__gt=after).order_by("name")
-    found = list(rows[: PAGE + 1])
+    rows = job.parts.order_by("name").values_list(*_Row._fields)
+    found = [_Row(*row) for row in rows.filter(name__gt=after)[: PAGE + 1]]
     if len(found) > PAGE:
         # The last name may have more.
         whole = [row for row in found if row.name != found[-1].name]
-        found = whole or list(job.parts.filter(name=found[-1].name))
+        last = rows.filter(name=found[-1].name)
+        found = whole or [_Row(*row) for row in last]
     for _, parts in groupby(found, key=lambda row: row.name):
         yield list(parts)
 
 
-def _put_together(images: dict[Key, Image], part: ImportPart) -> None:
+def _put_together(images: dict[Key, Image], part: _Row) -> None:
     key = Key(part.name, part.type)
     known = images.get(key)
     records = {*part.records, *(known.records if known else ())}
     images[key] = Image(known.ttl if known else part.ttl, tuple(sorted(records)))
 
 
-def _note_lines(page: Page, part: ImportPart) -> None:
+def _note_lines(page: Page, part: _Row) -> None:
     key = Key(part.name, part.type)
     if part.line is not None:
         page.lines.setdefault(key, part.line)

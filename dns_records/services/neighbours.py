@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Reverse
 
 from dns_records import plan, rdata, record_types
 from dns_records.images import Image, Key
@@ -130,15 +132,13 @@ def _new(locked: Locked, given: Mapping[Key, Image | None]) -> list[Key]:
 def _filled(locked: Locked, new: list[Key]) -> frozenset[str]:
     """Return the names among ``new`` below which something would be hidden.
 
-    The names of the change set itself are left to the rules. Names are no index from
-    their end, so each costs a pass over the RRsets of the zone until one is found:
-    some 50 ms for 100,000 of them on SQLite.
+    The names of the change set itself are left to the rules.
     """
     rows = RRset.objects.filter(zone=OuterRef("pk"), present=True)
     below = []
     for key in new:
         touched = [name for name in locked.owners if name.endswith(f".{key.name}")]
-        hidden = rows.filter(name__endswith=f".{key.name}").exclude(name__in=touched)
+        hidden = _below(rows, key.name).exclude(name__in=touched)
         # An escaped dot is no end of a label.
         hidden = hidden.exclude(name__endswith=f"\\.{key.name}")
         if key.type == "NS":
@@ -146,3 +146,16 @@ def _filled(locked: Locked, new: list[Key]) -> frozenset[str]:
         below.append(Exists(hidden))
     found = Zone.objects.filter(pk=locked.zone.pk).values_list(*below).get()
     return frozenset(key.name for key, has in zip(new, found, strict=True) if has)
+
+
+def _below(rows: QuerySet[RRset], name: str) -> QuerySet[RRset]:
+    """Return the RRsets of the names that end in a dot and ``name``.
+
+    PostgreSQL has an index of names from their end. On SQLite each costs a pass over
+    the RRsets of the zone until one is found: some 50 ms for 100,000 of them.
+    """
+    end = f".{name}"
+    if connection.vendor != "postgresql":
+        return rows.filter(name__endswith=end)
+    backwards = rows.alias(backwards=Reverse("name"))
+    return backwards.filter(backwards__startswith=end[::-1])

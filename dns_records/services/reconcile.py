@@ -27,6 +27,8 @@ from dns_records.plan import Operation
 from dns_records.providers.errors import ProviderError
 from dns_records.services import changes, comparison, unfenced, wanted, zones
 from dns_records.services.changes import Prepared
+from dns_records.services.lanes import LeaseLost
+from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 from dnsorch.exceptions import Conflict
 from dnsorch.tokens.access import Access
@@ -96,16 +98,19 @@ class Audit:
         }
 
 
-def audit(zone: Zone) -> Audit:
+def audit(zone: Zone, claim: Claim | None = None) -> Audit:
     """Compare a zone with what its update server holds; nothing is changed.
 
     Raises:
         ProviderError: the server does not tell.
+        LeaseLost: the claim, which is kept meanwhile, is another's by now.
     """
+    keep = claim.renew if claim else lambda: None
     differences: list[Difference] = []
     in_motion = 0
-    with comparison.of(zone) as compared:
+    with comparison.of(zone, keep) as compared:
         for part in compared.found():
+            keep()
             differences += part.differences
             in_motion += len(part.in_motion)
         rrsets = compared.rrsets()
@@ -238,23 +243,25 @@ def run_due(zone_id: int) -> None:
     else:
         restore(zone, checked.wrong, Order("a message that came too late overwrote it"))
         checked.done()
-    lane = Lane.objects.filter(Q(reconcile_at__lte=Now()), zone=zone)
     claimed = Lane.objects.filter(zone=zone).values_list("reconcile_order", flat=True)
     by = Order(**(claimed.get() or {"reason": "asked for"}))
-    if lane.update(reconcile_at=Now() + CLAIM):
-        _reconcile(zone, by)
+    due = Q(reconcile_at__lte=Now())
+    if claim := Claim.take(zone.pk, "reconcile_at", CLAIM, due):
+        try:
+            _reconcile(zone, by, claim)
+        except LeaseLost:
+            logger.warning("claim lost", zone=zone.name)
 
 
-def _reconcile(zone: Zone, by: Order) -> None:
+def _reconcile(zone: Zone, by: Order, claim: Claim) -> None:
     mine = Lane.objects.filter(zone=zone)
     if zone.mode == Mode.SHARED and by.requester == OURSELVES:
         # What differs may be another's: a person decides.
         mine.update(reconcile_at=None, reconcile_order=None)
         mine.update(audit_at=Now(), audit_reason=by.reason)
         return
-    until = mine.values_list("reconcile_at", flat=True).get()
     try:
-        found = audit(zone)
+        found = audit(zone, claim)
     except ProviderError as error:
         logger.error("not reconciled", zone=zone.name, error=error.detail)
         mine.update(last_audit={"at": clock.iso(clock.now()), "error": error.detail})
@@ -273,5 +280,5 @@ def _reconcile(zone: Zone, by: Order) -> None:
         "requests": [str(each) for each in ids],
     }
     # Another order that came meanwhile is not done yet.
-    mine.filter(reconcile_at=until).update(reconcile_at=None, reconcile_order=None)
+    claim.give_back(reconcile_order=None)
     mine.update(last_audit=report)

@@ -13,6 +13,7 @@ from dns_records.models import AuditTask, Change, Drift, Zone
 from dns_records.providers.errors import ProviderError
 from dns_records.services import adoption, queue, reconcile, unfenced
 from dns_records.services.reconcile import Order
+from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError, Reason
 from requests_tracker.models import Request, Step
@@ -20,8 +21,10 @@ from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import FINAL, Status
 
-Do = Callable[[Zone, AuditTask], list[Entry] | None]
+Do = Callable[[Zone, AuditTask, Claim], list[Entry] | None]
 """Does what a task is about; returns what to tell when done, None if it waits.
+
+The claim is renewed meanwhile.
 
 A DnsorchError is why the request fails.
 """
@@ -44,7 +47,7 @@ class NotAdopted(DnsorchError):
     code = "not_adopted"
 
 
-def restore(zone: Zone, task: AuditTask) -> list[Entry] | None:
+def restore(zone: Zone, task: AuditTask, claim: Claim) -> list[Entry] | None:
     """Have what is wanted written again through the lane, and wait for it.
 
     Raises:
@@ -59,6 +62,7 @@ def restore(zone: Zone, task: AuditTask) -> list[Entry] | None:
         for rows in _pages(task):
             keys = [Key(row.name, row.type) for row in rows]
             reconcile.restore(zone, keys, by, correlation_id=str(request.pk))
+            claim.renew()
         AuditTask.objects.filter(pk=task.pk).update(submitted=True)
     if made.exclude(status__in=FINAL).exists():
         AuditTask.objects.filter(pk=task.pk).update(due_at=Now() + LOOK_AGAIN)
@@ -80,7 +84,7 @@ def restore(zone: Zone, task: AuditTask) -> list[Entry] | None:
     return [Entry(Step.APPLIED, told, data={"requests": ids[:MAX_TOLD]})]
 
 
-def adopt(zone: Zone, task: AuditTask) -> list[Entry] | None:
+def adopt(zone: Zone, task: AuditTask, claim: Claim) -> list[Entry] | None:
     """Make what the server holds the wanted state; nothing is sent.
 
     Raises:
@@ -110,6 +114,7 @@ def adopt(zone: Zone, task: AuditTask) -> list[Entry] | None:
         taken = [row.pk for row in rows if Key(row.name, row.type) not in why]
         count += len(taken)
         Drift.objects.filter(pk__in=taken).update(resolved_at=clock.now())
+        claim.renew()
     told = f"{count} RRset(s) of {zone.name} are wanted as they are served"
     if refused:
         listed = f"{len(refused)} are not taken over, the first: {refused[0].detail}"

@@ -88,6 +88,27 @@ def daemons(
 
 
 @pytest.fixture
+def bind(daemons: provider_daemons.Daemons) -> provider_daemons.Bind:
+    """BIND with a zone as new."""
+    from dns_records.tests.provider_daemons import Bind
+
+    server = daemons.server("bind")
+    assert isinstance(server, Bind)
+    return server
+
+
+@pytest.fixture
+def bind_zone(
+    db: None, bind: provider_daemons.Bind, monkeypatch: pytest.MonkeyPatch
+) -> Zone:
+    """The zone of that BIND, verified there."""
+    from dns_records.tests import large_zones
+
+    monkeypatch.setenv(large_zones.SECRET, large_zones.secret(bind))
+    return large_zones.register(bind)
+
+
+@pytest.fixture
 def zone(db: None) -> Zone:
     """A zone that nobody is asked about afterwards."""
     return world.make_zone()

@@ -18,6 +18,7 @@ from dns_records.services import (
     zones,
 )
 from dns_records.services.sweep import Sweeper
+from dns_records.services.zone_claims import Claim
 from dns_records.tests.conftest import Broker
 from dns_records.tests.pretended import ONE, Servers, served_by
 from dns_records.tests.world import add, put_into_dns, store_of
@@ -194,8 +195,8 @@ def test_a_reason_that_comes_meanwhile_is_seen_to_as_well(
 ) -> None:
     note = findings.note
 
-    def and_come(zone: Zone) -> object:
-        found = note(zone)
+    def and_come(zone: Zone, claim: Claim) -> object:
+        found = note(zone, claim)
         audits.soon(zone.pk, "another")
         return found
 

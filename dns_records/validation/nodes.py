@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import dns.name
 
@@ -21,7 +22,7 @@ class Node:
     types: tuple[RecordType, ...]
     before: tuple[RecordType, ...]
 
-    @property
+    @cached_property
     def type_names(self) -> tuple[str, ...]:
         """The names of the types after the change."""
         return tuple(rtype.name for rtype in self.types)
