@@ -67,7 +67,9 @@ def test_changed_between_plan_and_sending(
 ) -> None:
     zones = {"bind": ZONE, "powerdns": stack.powerdns_zone, "unfenced": unfenced_zone}
     zone = zones[kind]
-    with run(f"31 foreign edit, {kind}", zone) as trial:
+    # One writer: what another one wrote may be applied, and not verified yet, when the
+    # other hands come.
+    with run(f"31 foreign edit, {kind}", zone, rest=1, kafka=0) as trial:
         trial.write(1)
         trial.go_on()
         (fired,) = trial.arm("after_wal=stop")
@@ -85,7 +87,7 @@ def test_changed_between_plan_and_sending(
         assert [each["kind"] for each in listed] == ["different"]
         assert listed[0]["served"] == {"ttl": 999, "records": ['"2"']}
         trial.write(1)
-    assert [ttl(stack, zone, each) for each in trial.workload.names] == [60] * 3
+    assert [ttl(stack, zone, each) for each in trial.workload.names] == [60]
     # A marker lets only one write, and looks at nothing else.
     told = [line for line in events(trial) if "changed by other hands" in line]
     assert bool(told) == (kind == "unfenced")
