@@ -133,7 +133,7 @@ class ExportView(TrackedView, viewsets.GenericViewSet[Zone]):
 
     @extend_schema(
         operation_id="zones_export_retrieve",
-        parameters=[WHICH],
+        parameters=[WHICH, OpenApiParameter("format", exclude=True)],
         responses={
             (200, ZoneFileParser.media_type): OpenApiTypes.STR,
             **problems(404),
