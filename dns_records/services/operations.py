@@ -98,8 +98,8 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
             "a request with parts cannot be retried as a whole: retry each part that "
             "failed; they are listed under parts"
         )
-    zone = _failed(access, request)
     if request.action == audits.AUDIT:
+        zone = _failed(access, request)
         return audits.retry(access, origin, request, zone, doorway)
     again = what_failed(access, request)
     return changes.submit(
