@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import psutil
 import psycopg2
 from confluent_kafka.cimpl import NewTopic
 
@@ -175,23 +172,6 @@ class BenchStack(RealStack):
         return url._replace(path=f"/{self.database}_{FLOOR}").geturl()
 
     # --- the processes
-
-    def processes(self, name: str) -> list[psutil.Process]:
-        """Return a process of the stack and its children."""
-        process = psutil.Process(self.running[name].pid)
-        return [process, *process.children(recursive=True)]
-
-    @contextmanager
-    def paused(self, *names: str) -> Iterator[None]:
-        """Have processes stand still for a while."""
-        stopped = [each for name in names for each in self.processes(name)]
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for process in stopped:
-                process.send_signal(signal.SIGCONT)
 
     # --- the database
 

@@ -292,23 +292,10 @@ class FaultStack(WatchedStack):
         self.revive()
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """Return a process of the stack and its children."""
+        """Return a process of the stack and its children; none if it has died."""
         with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.running[name].pid)
-            return [process, *process.children(recursive=True)]
+            return super().processes(name)
         return []
-
-    @contextmanager
-    def paused(self, *names: str) -> Iterator[None]:
-        """Have processes stand still for a while, with SIGSTOP."""
-        stopped = [each for name in names for each in self.processes(name)]
-        for process in stopped:
-            process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for process in stopped:
-                process.send_signal(signal.SIGCONT)
 
     def await_stopped(self, file: Path) -> int:
         """Wait until the process that hit a ``stop`` stands still; return its id."""

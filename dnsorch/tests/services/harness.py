@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import dns.query
 import dns.rcode
 import dns.tsig
 import dns.update
+import psutil
 from confluent_kafka import OFFSET_END, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -91,6 +93,23 @@ class RealStack(Stack):
             )
         else:
             super().start(name)
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Return a process of the stack and its children."""
+        process = psutil.Process(self.running[name].pid)
+        return [process, *process.children(recursive=True)]
+
+    @contextmanager
+    def paused(self, *names: str) -> Iterator[None]:
+        """Have processes stand still for a while."""
+        stopped = [each for name in names for each in self.processes(name)]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.send_signal(signal.SIGCONT)
 
     def pid(self, service: str) -> int:
         """Return the process id of a service."""
