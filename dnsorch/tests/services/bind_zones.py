@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from string import Template
 
+import httpx
+
 from deploy.services import tsig
 from deploy.services.bind import Bind, Primary, Secondary
 from deploy.services.ports import HOST, Ports
@@ -109,6 +111,12 @@ def _register(stack: RealStack, zone: str) -> None:
 
 
 def _forget(stack: RealStack, zone: str) -> None:
+    """Delete the zone, once the last change of it (an expiry, say) has ended."""
     with stack.client() as client:
-        answer = client.delete(f"/api/v2/zones/{zone}/?force=true")
-    assert answer.status_code < 300, answer.text
+
+        def answer() -> httpx.Response | None:
+            got = client.delete(f"/api/v2/zones/{zone}/?force=true")
+            return None if got.status_code == 409 else got
+
+        deleted = until(answer, f"{zone} can be deleted")
+    assert deleted.status_code < 300, deleted.text

@@ -7,23 +7,16 @@ import signal
 import time
 
 import dns.message
-import dns.rcode
 import pytest
 
 from dnsorch.tests.e2e.harness import until
+from dnsorch.tests.faults.answers import PREREQUISITE_FAILED, rcode
 from dnsorch.tests.faults.proxy import Fault, Rule, is_batch
 from dnsorch.tests.faults.scenarios.conftest import Run
 from dnsorch.tests.faults.stack import FaultStack
 from dnsorch.tests.services.harness import ZONE
 
 both = pytest.mark.parametrize("zone", ["bind", "powerdns"], indirect=True)
-
-
-def rcode(answer: bytes) -> str:
-    """Return the rcode of a DNS message over TCP."""
-    # Signed for the first sender: that one knows the request's MAC, we do not.
-    message = dns.message.from_wire(answer[2:], keyring=False)
-    return dns.rcode.to_text(message.rcode())
 
 
 def signed_until(unit: bytes) -> int:
@@ -80,7 +73,8 @@ def test_a_message_arrives_twice(run: Run, stack: FaultStack, zone: str) -> None
             trial.write(1)
             trial.go_on()
         trial.faults = rule.met
-        assert [rcode(answer) for answer in proxy.duplicates] == ["NXRRSET"] * 3
+        assert len(proxy.duplicates) == 3
+        assert {rcode(answer) for answer in proxy.duplicates} <= PREREQUISITE_FAILED
     assert trial.applied_twice() == []
 
 
