@@ -124,7 +124,9 @@ def test_what_was_applied_after_the_reading_is_in_motion(
 def test_what_is_not_verified_yet_is_in_motion(zone: Zone, request_: Request) -> None:
     add("www", A)
     deliver(zone)
-    Change.objects.update(status="applied", next_check_at=clock.now())
+    Change.objects.update(
+        status="applied", next_check_at=clock.now() - timedelta(seconds=1)
+    )
     assert adoption.adopt(zone, {WWW: held(B)}, request_).in_motion == [WWW]
 
 

@@ -43,7 +43,7 @@ def let_the_deadline_pass() -> None:
     """Let all that is open be late."""
     past = clock.now() - timedelta(seconds=1)
     Request.objects.filter(completed_at=None).update(deadline_at=past)
-    AuditTask.objects.update(due_at=clock.database_now())
+    AuditTask.objects.update(due_at=clock.database_now() - timedelta(seconds=1))
 
 
 def test_an_import(zone: Zone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_restore_is_not_late_while_its_change_sets_are_on_their_way(
     audits.run_due(zone.pk)
     drift_requests.resolve(zone, ANYONE, by="restore")
     asked = Request.objects.filter(action=audits.RESOLVE)
-    asked.update(deadline_at=clock.now())
+    asked.update(deadline_at=clock.now() - timedelta(seconds=1))
     audits.run_due(zone.pk)
     request = asked.get()
     assert request.status == "provisioning"

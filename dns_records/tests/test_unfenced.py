@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -230,7 +231,7 @@ def test_what_was_overwritten_late_is_found_and_put_back(
     deliver(zone)
     arrive_late(zone, B, expected=A)
     assert reconcile.due() == []
-    Batch.objects.update(recheck_at=clock.now())
+    Batch.objects.update(recheck_at=clock.now() - timedelta(seconds=1))
     assert [each for each, _ in reconcile.due()] == [zone.pk]
 
     broker.go_down()
@@ -251,7 +252,7 @@ def test_what_was_overwritten_late_is_found_and_put_back(
 def test_what_is_as_it_was_is_looked_at_once(zone: Zone) -> None:
     add("www", A)
     deliver(zone)
-    Batch.objects.update(recheck_at=clock.now())
+    Batch.objects.update(recheck_at=clock.now() - timedelta(seconds=1))
     reconcile.run_due(zone.pk)
     assert Request.objects.filter(action="reconcile").count() == 0
     assert Batch.objects.filter(recheck_at__isnull=False).count() == 0
@@ -260,7 +261,7 @@ def test_what_is_as_it_was_is_looked_at_once(zone: Zone) -> None:
 def test_a_server_that_does_not_answer_is_looked_at_later(zone: Zone) -> None:
     add("www", A)
     deliver(zone)
-    Batch.objects.update(recheck_at=clock.now())
+    Batch.objects.update(recheck_at=clock.now() - timedelta(seconds=1))
     store_of(zone).faults = Faults(unreachable=True)
     reconcile.run_due(zone.pk)
     assert [each for each, _ in reconcile.due()] == [zone.pk]
