@@ -18,8 +18,9 @@ from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Operation, Plan
 from dns_records.selectors import rrsets
-from dns_records.services import neighbours, wake, wanted, writable_types, zones
+from dns_records.services import neighbours, wake, wanted, writable_types
 from dns_records.services.arguments import dump_arguments, what_comes_back
+from dns_records.services.finding import Finder
 from dns_records.services.preconditions import Precondition
 from dns_records.services.submissions import Asked, Postponed
 from dns_records.services.wanted import Locked
@@ -85,6 +86,16 @@ class ChangeSet:
         """
         zone, operations = self.read(access, request)
         locked = wanted.lock(zone, {operation.key.name for operation in operations})
+        return self.plan(request, locked, operations)
+
+    def plan(
+        self, request: Request, locked: Locked, operations: Sequence[Operation]
+    ) -> Prepared:
+        """Plan what was read, the names being locked.
+
+        Raises:
+            DnsorchError: it conflicts with what is there, or breaks a rule.
+        """
         if self.precondition is not None:
             (only,) = operations
             expected = self.precondition.expect(locked, only.key)
@@ -94,13 +105,16 @@ class ChangeSet:
             prepared.rrset_comments[operations[0].key] = self.rrset_comment
         return prepared
 
-    def read(self, access: Access, request: Request) -> tuple[Zone, list[Operation]]:
+    def read(
+        self, access: Access, request: Request, find: Finder | None = None
+    ) -> tuple[Zone, list[Operation]]:
         """Return the zone and what is to be done in it, in canonical form.
 
         Raises:
             DnsorchError: the change set is wrong by itself, or not allowed.
         """
-        zone = drafts.placed("/zone", lambda: zones.get_for_write(access, self.zone))
+        find = find or Finder()
+        zone = drafts.placed("/zone", lambda: find.named(access, self.zone))
         request.zone = zone.name
         request.comment = self.comment
         operations = drafts.read(self.drafts, zone.name)

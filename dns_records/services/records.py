@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from dns_records.models import Record, Zone
 from dns_records.plan import Operation, RecordNotFound
 from dns_records.services import changes, wanted, zones
 from dns_records.services.changes import Prepared
+from dns_records.services.finding import Finder
 from dns_records.services.preconditions import Precondition
 from dns_records.services.wanted import Hint, Locked
 from dnsorch.exceptions import Invalid, NotFound
@@ -47,8 +48,20 @@ class CreateRecord:
             RecordExists: the same record is there already.
             DnsorchError: the record is wrong, not allowed, or conflicts.
         """
+        zone, operations = self.read(access, request)
+        locked = wanted.lock(zone, {operation.key.name for operation in operations})
+        return self.plan(request, locked, operations)
+
+    def read(
+        self, access: Access, request: Request, find: Finder | None = None
+    ) -> tuple[Zone, list[Operation]]:
+        """Return the zone and what is to be done in it, in canonical form.
+
+        Raises:
+            DnsorchError: the record is wrong by itself, or not allowed.
+        """
         request.value, request.ttl, request.comment = self.value, self.ttl, self.comment
-        zone = find_zone(access, self.name, self.zone)
+        zone = find_zone(access, self.name, self.zone, find)
         request.zone = zone.name
         name = self.name if self.zone else names.absolute_name(self.name)
         (operation,) = drafts.read(
@@ -70,7 +83,18 @@ class CreateRecord:
         )
         changes.describe(request, [operation])
         (request.value,) = operation.records
-        locked = wanted.lock(zone, {operation.key.name})
+        return zone, [operation]
+
+    def plan(
+        self, request: Request, locked: Locked, operations: Sequence[Operation]
+    ) -> Prepared:
+        """Plan what was read, the name being locked.
+
+        Raises:
+            RecordExists: the same record is there already.
+            DnsorchError: the record conflicts, or breaks a rule.
+        """
+        (operation,) = operations
         hint = Hint(self.record_id, self.comment)
         locked.hints[operation.key, operation.records[0]] = hint
         prepared = Prepared(locked, changes.build(locked, [operation]))
@@ -209,16 +233,19 @@ class DeleteRecord:
         return _planned(locked, key, [gone], self.precondition, self.ptr)
 
 
-def find_zone(access: Access, name: str, zone: str | None) -> Zone:
+def find_zone(
+    access: Access, name: str, zone: str | None, find: Finder | None = None
+) -> Zone:
     """Return the zone that is given, or the one with the longest apex for ``name``.
 
     Raises:
         ZoneNotFound: there is none, or it is not theirs to see.
     """
+    find = find or Finder()
     if zone:
-        return drafts.placed("/zone", lambda: zones.get_for_write(access, zone))
+        return drafts.placed("/zone", lambda: find.named(access, zone))
     return drafts.placed(
-        "/name", lambda: zones.for_name(access, names.absolute_name(name))
+        "/name", lambda: find.holding(access, names.absolute_name(name))
     )
 
 

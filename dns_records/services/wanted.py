@@ -29,10 +29,27 @@ class Hint:
 
 
 @dataclass
+class Unsaved:
+    """Rows that are as they are to be, and not yet in the database.
+
+    ``held``: what is applied changes too. Of others the worker alone writes that, and
+    without the lock of the name.
+    """
+
+    new_rrsets: dict[Key, RRset] = field(default_factory=dict)
+    rrsets: dict[Key, RRset] = field(default_factory=dict)
+    new_records: dict[uuid.UUID, Record] = field(default_factory=dict)
+    records: dict[uuid.UUID, Record] = field(default_factory=dict)
+    gone_records: list[uuid.UUID] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    held: bool = False
+
+
+@dataclass
 class Locked:
     """The owner names a transaction has locked, with all their RRsets.
 
-    ``above`` has the types at the names above them, which are not locked.
+    ``above`` has the types at the names above them, and at others that are known.
     """
 
     zone: Zone
@@ -42,6 +59,7 @@ class Locked:
     hints: dict[tuple[Key, str], Hint] = field(default_factory=dict)
     lives: Lives = field(default_factory=dict)
     above: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unsaved: Unsaved = field(default_factory=Unsaved)
 
     def images(self) -> dict[Key, Image | None]:
         """Return the wanted image of every RRset of the locked names."""
@@ -105,15 +123,28 @@ def write(
 ) -> None:
     """Make ``images`` the wanted state of their RRsets, in few statements.
 
+    See :func:`change`.
+    """
+    change(locked, images, comments, held=held)
+    save(locked)
+
+
+def change(
+    locked: Locked,
+    images: Mapping[Key, Image | None],
+    comments: Mapping[Key, str | None] | None = None,
+    *,
+    held: bool = False,
+) -> None:
+    """Make ``images`` the wanted state of their RRsets; :func:`save` stores it.
+
     An RRset that is as it should be keeps its version. ``comments`` are of RRsets
     whose comment changes; what changes is applied too where the update server has
     ``held`` it already. What the hints and lives in ``locked`` say of records is
     written too. ``locked`` is brought up to date, new RRsets included.
     """
     comments = comments or {}
-    now = clock.now()
-    new: list[RRset] = []
-    changed: list[RRset] = []
+    unsaved, now = locked.unsaved, clock.now()
     for key, image in images.items():
         row = locked.rrsets.get(key)
         if row is None:
@@ -125,22 +156,37 @@ def write(
                 ttl=locked.zone.default_ttl,
             )
             locked.rrsets[key], locked.records[key] = row, []
-            new.append(row)
-        elif image != locked.image(key) or _other_details(locked, key, comments):
-            changed.append(row)
-        else:
+            unsaved.new_rrsets[key] = row
+        elif image == locked.image(key) and not _other_details(locked, key, comments):
             continue
+        elif key not in unsaved.new_rrsets:
+            unsaved.rrsets[key] = row
         row.version += 1
         row.present = image is not None
         row.ttl = image.ttl if image else row.ttl
         row.comment = comments.get(key, row.comment) if image else None
         row.applied = dump(image) if held else row.applied
         row.updated_at = now
+    unsaved.names |= {key.name for key in images}
+    unsaved.held |= held
+    _change_records(locked, images)
+
+
+def save(locked: Locked) -> None:
+    """Store all that :func:`change` has made of ``locked``, in few statements."""
+    unsaved, locked.unsaved = locked.unsaved, Unsaved()
     fields = ["version", "present", "ttl", "comment", "updated_at"]
-    RRset.objects.bulk_create(new)
-    RRset.objects.bulk_update(changed, [*fields, "applied"] if held else fields)
-    _write_records(locked, images)
-    _write_counters(locked, {key.name for key in images})
+    fields += ["applied"] if unsaved.held else []
+    RRset.objects.bulk_create(unsaved.new_rrsets.values())
+    RRset.objects.bulk_update(unsaved.rrsets.values(), fields)
+    if unsaved.gone_records:
+        Record.objects.filter(pk__in=unsaved.gone_records).delete()
+    Record.objects.bulk_update(
+        unsaved.records.values(),
+        ["rdata", "digest", "comment", "expires_at", "expires_for", "updated_at"],
+    )
+    Record.objects.bulk_create(unsaved.new_records.values())
+    _save_counters(locked, unsaved.names)
 
 
 def _other_details(
@@ -178,11 +224,8 @@ def _detail(locked: Locked, key: Key, record: Record) -> bool:
     return before != (comment, life(record))
 
 
-def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
-    now = clock.now()
-    gone: list[uuid.UUID] = []
-    moved: list[Record] = []
-    new: list[Record] = []
+def _change_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
+    unsaved, now = locked.unsaved, clock.now()
     for key, image in images.items():
         there = {record.rdata: record for record in locked.records[key]}
         wanted = set(image.records) if image else set()
@@ -192,7 +235,7 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
         for record in kept:
             if _detail(locked, key, record):
                 record.updated_at = now
-                moved.append(record)
+                _mark(unsaved, record)
         for text in sorted(wanted - set(there)):
             hint = locked.hints.get((key, text))
             if hint and hint.record_id in taken:
@@ -200,29 +243,31 @@ def _write_records(locked: Locked, images: Mapping[Key, Image | None]) -> None:
             # A record that is given another value keeps its id.
             if hint and hint.record_id in leaving:
                 record = leaving.pop(hint.record_id)
-                moved.append(record)
+                _mark(unsaved, record)
             else:
                 record = Record(rrset=locked.rrsets[key], created_at=now)
                 record.pk = hint.record_id if hint else record.pk
-                new.append(record)
+                unsaved.new_records[record.pk] = record
             record.rdata = text
             record.digest = rdata.parse(key.type, text, zone=locked.zone.name).digest
             _detail(locked, key, record)
             record.updated_at = now
             taken.add(record.pk)
             kept.append(record)
-        gone += leaving
+        for record_id in leaving:
+            unsaved.records.pop(record_id, None)
+            if unsaved.new_records.pop(record_id, None) is None:
+                unsaved.gone_records.append(record_id)
         locked.records[key] = kept
-    if gone:
-        Record.objects.filter(pk__in=gone).delete()
-    Record.objects.bulk_update(
-        moved,
-        ["rdata", "digest", "comment", "expires_at", "expires_for", "updated_at"],
-    )
-    Record.objects.bulk_create(new)
 
 
-def _write_counters(locked: Locked, names: Iterable[str]) -> None:
+def _mark(unsaved: Unsaved, record: Record) -> None:
+    """Have a record stored again, unless it is new anyway."""
+    if record.pk not in unsaved.new_records:
+        unsaved.records[record.pk] = record
+
+
+def _save_counters(locked: Locked, names: Iterable[str]) -> None:
     """Count the RRsets of each name again: the CHECK on them is the last guard."""
     present: dict[str, list[str]] = defaultdict(list)
     for key, row in locked.rrsets.items():
