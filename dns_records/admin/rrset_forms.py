@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from dns_records import record_types
-from dns_records.api.v2 import batch
+from dns_records.api.v2 import batch_items
 from dns_records.drafts import Draft
 from dns_records.models.zone import MAX_TTL
 from dns_records.services.changes import ChangeSet
@@ -122,4 +122,4 @@ class ChangesetForm(WriteForm):
             "comment": data["comment"] or None,
             "digest": digest,
         }
-        return Whole(batch.read_changeset(body))
+        return Whole(batch_items.read_changeset(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ def bodies(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     return {UUID(body["id"]): body for body in v2(list(requests))}
 
 
-def v2(requests: list[Request]) -> list[dict[str, Any]]:
+def v2(requests: Sequence[Request]) -> list[dict[str, Any]]:
     """Return requests as v2 shows them, in the order given."""
     ids = [request.pk for request in requests]
     changes: dict[UUID, list[Change]] = {}

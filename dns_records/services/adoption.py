@@ -94,6 +94,7 @@ def _adopt_part(
     found.warnings += planned.warnings
     found.taken += planned.images
     rows = changes.make_wanted(request, locked, planned, held=True)
+    wanted.save(locked)
     # Only applied has to be made so; the wanted state was right.
     RRset.objects.bulk_update(
         [row for key, row in locked.rrsets.items() if _note_applied(row, planned, key)],

@@ -171,8 +171,8 @@ def store(request: Request, origin: Origin, prepared: Prepared) -> None:
     Raises:
         ChangesetTooLarge: it does not fit into one message.
     """
-    entries = write(request, prepared)
-    lifecycle.open_queued(request, [origin.received(), *entries])
+    told = write(request, prepared)
+    lifecycle.open_queued(request, [origin.received(), *told])
     wake.after_commit(prepared.locked.zone.pk)
 
 
@@ -183,16 +183,20 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
         ChangesetTooLarge: it does not fit into one message.
     """
     locked, planned = prepared.locked, prepared.plan
-    zone = locked.zone
     check_size(planned.images)
+    rows = make_wanted(request, locked, planned, prepared.rrset_comments)
+    wanted.save(locked)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
-    Change.objects.bulk_create(
-        make_wanted(request, locked, planned, prepared.rrset_comments)
-    )
-    count = len(planned.steps)
+    Change.objects.bulk_create(rows)
+    return entries(prepared)
+
+
+def entries(prepared: Prepared) -> list[Entry]:
+    """Return what the timeline says of a plan that was accepted."""
+    zone, planned = prepared.locked.zone, prepared.plan
     return [
-        validated(zone, count, planned.warnings),
+        validated(zone, len(planned.steps), planned.warnings),
         *([Entry(Step.VALIDATED, prepared.note, "warning")] if prepared.note else []),
         Entry(Step.STORED, "stored as the wanted state"),
         Entry(Step.ENQUEUED, f"waits in the lane of {zone.name}"),
@@ -216,14 +220,14 @@ def make_wanted(
     *,
     held: bool = False,
 ) -> list[Change]:
-    """Make the plan the wanted state; return its changes, which are not stored yet.
+    """Make the plan the wanted state; return its changes. Neither is stored yet.
 
     ``held``: the update server has it so already.
     """
     operations = [step.operation for step in planned.steps]
     locked.lives |= lifetimes.given(operations, request.pk)
     was = what_comes_back(locked, planned)
-    wanted.write(locked, planned.images, comments, held=held)
+    wanted.change(locked, planned.images, comments, held=held)
     return [
         _row(request, locked, step, was.pop(step.operation.key, {}))
         for step in planned.steps

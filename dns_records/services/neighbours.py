@@ -52,6 +52,14 @@ def read(locked: Locked, operations: Iterable[Operation]) -> Neighbours:
     return Neighbours(types, filled, pointers)
 
 
+def looks_around(operations: Iterable[Operation]) -> bool:
+    """Whether :func:`read` may ask about other names than those records point to."""
+    return any(
+        key.type in ("CNAME", "DNAME", "NS") or (key.type in ADDRESSES and not image)
+        for key, image in plan.given(list(operations)).items()
+    )
+
+
 def _asked(zone: str, given: Mapping[Key, Image | None]) -> set[str]:
     """Return the names that decide how the targets of records are answered."""
     asked: set[str] = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from dns_records.models import Zone
-from dns_records.services import changes
+from dns_records.services import changes, together
 from dns_records.tests import world
 from dns_records.tests.batch_calls import add, one, run, statuses
 from dns_records.tests.callers import (
@@ -20,6 +21,7 @@ from dns_records.tests.callers import (
     record,
 )
 from dnsorch.exceptions import DnsorchError, IdempotencyInProgress
+from dnsorch.tokens.access import Access
 from requests_tracker.models import Request
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
@@ -31,7 +33,15 @@ class Failing:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception, key: str):
         """Fail the item with the key."""
         self.submit, self.error, self.key = changes.submit, error, key
+        self.submit_all = together.submit
         monkeypatch.setattr(changes, "submit", self)
+        monkeypatch.setattr(together, "submit", self.together)
+
+    def together(self, asked: Sequence[together.Asked], access: Access) -> None:
+        """Submit all, or fail with one of them."""
+        if any(each.origin.idempotency_key == self.key for each in asked):
+            raise self.error
+        self.submit_all(asked, access)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Submit, or fail."""

@@ -102,14 +102,24 @@ def test_an_rrset(api: APIClient) -> None:
     assert count(lambda: api.delete(WWW), 202) == 18
 
 
-def test_items_of_a_batch_cost_what_single_ones_do(api: APIClient) -> None:
+def test_simple_items_of_a_batch_cost_what_one_does(api: APIClient) -> None:
     def items(letter: str, number: int) -> dict[str, Any]:
         one = [changeset(change("add", f"{letter}{i}", A1)) for i in range(number)]
-        return {"items": [{"changeset": each} for each in one]}
+        return {
+            "items": [
+                {"changeset": each, "idempotency_key": f"{letter}{i}"}
+                for i, each in enumerate(one)
+            ]
+        }
 
-    # The token is read once.
-    assert count(lambda: api.post(BATCH, items("a", 1)), 207) == 13
-    assert count(lambda: api.post(BATCH, items("b", 5)), 207) == 61
+    assert count(lambda: api.post(BATCH, items("a", 1)), 207) == 17
+    for letter, number in (("b", 2), ("c", 50)):
+        found = count(partial(api.post, BATCH, items(letter, number)), 207)
+        assert (number, found) == (number, 16)
+    # A hundred are one transaction.
+    assert count(lambda: api.post(BATCH, items("d", 200)), 207) == 31
+    # Another statement for all of them: again, with the events of the originals.
+    assert count(lambda: api.post(BATCH, items("c", 50)), 207) == 6
 
 
 @pytest.mark.parametrize("number", [1, 50])

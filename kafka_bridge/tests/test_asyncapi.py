@@ -16,7 +16,7 @@ from jsonschema import (  # type: ignore[import-untyped]
 from referencing import Registry, Resource
 from rest_framework.serializers import Serializer
 
-from dns_records.api.v2.batch import NewRecord, RecordItem
+from dns_records.api.v2.batch_items import NewRecord, RecordItem
 from dns_records.api.v2.serializers import ChangeBody, ChangesetBody
 from dns_records.selectors import requests
 from kafka_bridge import dlq, envelope, outcomes, verdicts

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -35,6 +36,7 @@ from requests_tracker.services.lifecycle import Origin
 # The statuses of a write that was rejected; any other was not one, or may succeed.
 REJECTIONS = frozenset({400, 403, 404, 409, 412, 415, 422})
 KEY_IS = "1 to 255 visible ASCII characters"
+_of_thread = threading.local()
 # While it waits, a request holds a thread of the server: only some may.
 _waiting = threading.BoundedSemaphore(max(1, settings.DNSORCH_WAIT_SLOTS))
 
@@ -59,6 +61,13 @@ def validated(
     Raises:
         Invalid: a field is missing, unknown or of the wrong shape.
     """
+    if not kwargs:
+        try:
+            found: dict[str, Any] = _made(serializer).run_validation(data)
+        except ValidationError:
+            pass  # what is wrong is said below
+        else:
+            return found
     checked = serializer(data=data, **kwargs)
     if not checked.is_valid():
         reasons = tuple(errors.reasons(checked.errors))
@@ -66,6 +75,16 @@ def validated(
         raise Invalid(_sentence(reasons, detail), reasons=reasons)
     result: dict[str, Any] = checked.validated_data
     return result
+
+
+def _made(serializer: type[Serializer[Any]]) -> Serializer[Any]:
+    """Return a serializer of this thread: to make one is to copy all its fields."""
+    made: dict[type, Serializer[Any]] | None = getattr(_of_thread, "made", None)
+    if made is None:
+        made = _of_thread.made = {}
+    if serializer not in made:
+        made[serializer] = serializer()
+    return made[serializer]
 
 
 def _sentence(reasons: tuple[Reason, ...], detail: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,17 +18,26 @@ from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
 
+SPAN = "request.accept"
+
 
 @dataclass(frozen=True)
 class Doorway:
     """How a door speaks: the bodies of its answers.
 
-    ``render`` is called within the transaction of the accepted request;
-    ``render_error`` gives the problem document of a rejected one.
+    ``render`` is called within the transaction of the accepted request, ``render_all``
+    in that of several; ``render_error`` gives the problem document of a rejected one.
     """
 
     render: Callable[[Request], Answer]
     render_error: Callable[[DnsorchError, Request], Answer]
+    render_all: Callable[[Sequence[Request]], list[Answer]] | None = None
+
+    def answers(self, requests: Sequence[Request]) -> list[Answer]:
+        """Return the answers to accepted requests, in their order."""
+        if self.render_all is not None:
+            return self.render_all(requests)
+        return [self.render(each) for each in requests]
 
 
 #: Of those who want to know which request was made, not what a client is answered.
@@ -59,10 +68,8 @@ def run(
     """
     key = origin.idempotency_key
     digest = idempotency.fingerprint(operation) if key else ""
-    about = {"dnsorch.action": origin.action, "dnsorch.source": origin.source}
-    with tracing.span(
-        "request.accept", parent=origin.traceparent or None, attributes=about
-    ) as span:
+    parent = origin.traceparent or None
+    with tracing.span(SPAN, parent=parent, attributes=about(origin)) as span:
         answer = idempotency.replay(origin.requester, key, digest)
         if answer is None:
             try:
@@ -73,12 +80,21 @@ def run(
                 logger.info("accepted in vain", correlation_id=origin.correlation_id)
                 answer = _run_once(origin, digest, perform, doorway)
             failpoints.hit("after_accept")
-        if answer.replayed:
-            idempotency.note_replay(answer)
-        span.set_attribute("dnsorch.request_id", str(answer.request_id or ""))
-        span.set_attribute("dnsorch.status", answer.status)
-        span.set_attribute("dnsorch.replayed", answer.replayed)
+        idempotency.note_replays([answer])
+        describe(span, answer)
     return answer
+
+
+def about(origin: Origin) -> dict[str, str]:
+    """Return what the span of an acceptance says from the start."""
+    return {"dnsorch.action": origin.action, "dnsorch.source": origin.source}
+
+
+def describe(span: tracing.Span, answer: Answer) -> None:
+    """Say on the span of an acceptance what came of it."""
+    span.set_attribute("dnsorch.request_id", str(answer.request_id or ""))
+    span.set_attribute("dnsorch.status", answer.status)
+    span.set_attribute("dnsorch.replayed", answer.replayed)
 
 
 def _run_once(
@@ -98,17 +114,29 @@ def _run_once(
         except DnsorchError as error:
             if error.status >= 500:
                 raise
-            # It may have been stored already when it was refused.
-            request.status, request.last_sequence = Status.RECEIVED, 0
-            request.deadline_at = request.parts_expected = None
-            lifecycle.open_rejected(request, error, [origin.received()])
-            answer = doorway.render_error(error, request)
-            logger.info("request rejected", code=error.code, **request.log_context())
+            answer = refuse(request, error, origin, doorway)
         else:
             answer = doorway.render(request)
-            # What is done to another request makes no row of its own.
-            about = request.log_context() | {"request_id": str(answer.request_id)}
-            logger.info("request accepted", **about)
+            log(request, answer)
         if key:
             idempotency.settle(key, answer)
         return answer
+
+
+def refuse(
+    request: Request, error: DnsorchError, origin: Origin, doorway: Doorway
+) -> Answer:
+    """Store a request that is refused; return what its client is told."""
+    # It may have been stored already when it was refused.
+    request.status, request.last_sequence = Status.RECEIVED, 0
+    request.deadline_at = request.parts_expected = None
+    lifecycle.open_rejected(request, error, [origin.received()])
+    logger.info("request rejected", code=error.code, **request.log_context())
+    return doorway.render_error(error, request)
+
+
+def log(request: Request, answer: Answer) -> None:
+    """Log that a request was accepted."""
+    # What is done to another request makes no row of its own.
+    about = request.log_context() | {"request_id": str(answer.request_id)}
+    logger.info("request accepted", **about)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -72,15 +73,7 @@ def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | Non
     mine = IdempotencyKey(
         owner=owner, key=key, fingerprint=operation, created_at=clock.now()
     )
-    # The loser of the race waits here until the winner has committed.
-    try:
-        _set_lock_timeout(f"'{WAIT_MS}ms'")
-        IdempotencyKey.objects.bulk_create([mine], ignore_conflicts=True)
-        _set_lock_timeout("DEFAULT")
-    except OperationalError as error:
-        if getattr(error.__cause__, "pgcode", LOCK_NOT_AVAILABLE) != LOCK_NOT_AVAILABLE:
-            raise
-        raise IdempotencyInProgress(retry_after=1) from error
+    _insert([mine])
     row = IdempotencyKey.objects.get(owner=owner, key=key)
     if row.pk == mine.pk:
         return mine
@@ -88,6 +81,66 @@ def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | Non
         row.delete()
         return claim(owner, key, operation)
     return _answer(row, operation)
+
+
+def claim_all(
+    owner: str, operations: Mapping[str, str]
+) -> dict[str, IdempotencyKey | Answer | IdempotencyKeyReused]:
+    """Take several keys in the running transaction, which has to :func:`settle_all`.
+
+    ``operations`` are the fingerprints by key. Returns for each key what
+    :func:`claim` returns or raises.
+
+    Raises:
+        IdempotencyInProgress: somebody else holds one for longer than two seconds.
+    """
+    if not operations or not failpoints.stands("idempotency_row"):
+        return {}
+    now = clock.now()
+    # In order of the keys: two who take the same ones do not wait for each other.
+    mine = [
+        IdempotencyKey(owner=owner, key=key, fingerprint=digest, created_at=now)
+        for key, digest in sorted(operations.items())
+    ]
+    _insert(mine)
+    own = {row.pk: row for row in mine}
+    found: dict[str, IdempotencyKey | Answer | IdempotencyKeyReused] = {}
+    for row in IdempotencyKey.objects.filter(owner=owner, key__in=list(operations)):
+        if row.pk in own:
+            found[row.key] = own[row.pk]
+        elif _forgotten(row):
+            row.delete()
+            taken = claim(owner, row.key, operations[row.key])
+            assert taken is not None  # there is a key
+            found[row.key] = taken
+        else:
+            try:
+                found[row.key] = _answer(row, operations[row.key])
+            except IdempotencyKeyReused as error:
+                found[row.key] = error
+    return found
+
+
+def settle_all(answers: Iterable[tuple[IdempotencyKey, Answer]]) -> None:
+    """Keep each answer with its key, in the transaction of their requests."""
+    rows = []
+    for row, answer in answers:
+        row.request_id = answer.request_id
+        row.response_status, row.response_body = answer.status, answer.body
+        row.response_location = answer.location
+        rows.append(row)
+    # They are there: this is one UPDATE of all, without a CASE for each.
+    IdempotencyKey.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["owner", "key"],
+        update_fields=[
+            "request_id",
+            "response_status",
+            "response_body",
+            "response_location",
+        ],
+    )
 
 
 def settle(row: IdempotencyKey, answer: Answer) -> None:
@@ -100,15 +153,33 @@ def settle(row: IdempotencyKey, answer: Answer) -> None:
     )
 
 
-def note_replay(answer: Answer) -> None:
-    """Tell the timeline of the original that its answer was given again."""
-    if answer.request_id:
+def note_replays(answers: Iterable[Answer]) -> None:
+    """Tell the timelines of the originals whose answers were given again."""
+    again = [each.request_id for each in answers if each.replayed and each.request_id]
+    if again:
         timeline.append(
-            [answer.request_id],
+            again,
             timeline.Entry(
                 Step.REPLAYED, "asked for again with the same idempotency key"
             ),
         )
+
+
+def _insert(mine: Sequence[IdempotencyKey]) -> None:
+    """Insert what is not there yet.
+
+    Raises:
+        IdempotencyInProgress: somebody else holds one for longer than two seconds.
+    """
+    # The loser of the race waits here until the winner has committed.
+    try:
+        _set_lock_timeout(f"'{WAIT_MS}ms'")
+        IdempotencyKey.objects.bulk_create(mine, ignore_conflicts=True)
+        _set_lock_timeout("DEFAULT")
+    except OperationalError as error:
+        if getattr(error.__cause__, "pgcode", LOCK_NOT_AVAILABLE) != LOCK_NOT_AVAILABLE:
+            raise
+        raise IdempotencyInProgress(retry_after=1) from error
 
 
 def _answer(row: IdempotencyKey, operation: str) -> Answer:

@@ -105,10 +105,19 @@ class Origin:
 
 def open_queued(request: Request, entries: Sequence[Entry]) -> None:
     """Store an accepted request in state ``queued`` with its first entries."""
-    status.check(request.status, Status.QUEUED)
-    request.status = Status.QUEUED
-    request.deadline_at = deadline(request.received_at)
-    _insert(request, entries)
+    open_all_queued([(request, entries)])
+
+
+def open_all_queued(accepted: Iterable[tuple[Request, Sequence[Entry]]]) -> None:
+    """Store accepted requests in state ``queued``, each with its first entries."""
+    accepted = list(accepted)
+    for request, _ in accepted:
+        status.check(request.status, Status.QUEUED)
+        request.status = Status.QUEUED
+        request.deadline_at = deadline(request.received_at)
+    events = [row for each in accepted for row in timeline.rows(*each)]
+    Request.objects.bulk_create([request for request, _ in accepted])
+    RequestEvent.objects.bulk_create(events)
 
 
 def open_parent(

@@ -11,7 +11,7 @@ from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
 from dns_records.api import schemas
-from dns_records.api.v2 import batch
+from dns_records.api.v2 import batch, batch_items
 from dns_records.api.v2.serializers import ChangesetBody
 from dns_records.api.writes import ChangingView
 from dnsorch.api.schema import problems
@@ -39,7 +39,7 @@ class ChangesetViewSet(ChangingView, viewsets.GenericViewSet[Any]):
         return self.submit(
             "changeset",
             {"changeset": asked},
-            lambda: batch.read_changeset(asked),
+            lambda: batch_items.read_changeset(asked),
             DOORWAY,
             body,
         )

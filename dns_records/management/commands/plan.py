@@ -15,7 +15,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dns_records.api.v2 import batch
+from dns_records.api.v2 import batch_items
 from dns_records.management import planned, tracked
 from dns_records.management.zone_argument import zone_of
 from dns_records.services import changes, file_plans
@@ -182,4 +182,4 @@ def _read(zone: str, file: str, digest: str) -> Asked:
         raise CommandError(f"{file} is about the zone {given}, not about {zone}")
     asked = {**body, "zone": zone}
     approved = {"digest": digest} if digest else {}
-    return whole(batch.read_changeset(asked | approved))
+    return whole(batch_items.read_changeset(asked | approved))

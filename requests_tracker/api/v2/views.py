@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -33,13 +33,22 @@ def body(request_id: UUID) -> dict[str, Any]:
     return selectors.requests.bodies([request_id])[request_id]
 
 
+def render_all(requests: Sequence[Request]) -> list[Answer]:
+    """Return the answers to accepted v2 writes: the requests themselves."""
+    shown = selectors.requests.v2(requests)
+    return [
+        Answer(202, body, location(each), each.pk)
+        for each, body in zip(requests, shown, strict=True)
+    ]
+
+
 def render(request: Request) -> Answer:
-    """Return the answer to an accepted v2 write: the request itself."""
-    (shown,) = selectors.requests.v2([request])
-    return Answer(202, shown, location(request), request.pk)
+    """Return the answer to an accepted v2 write."""
+    (answer,) = render_all([request])
+    return answer
 
 
-DOORWAY = Doorway(render=render, render_error=render_error)
+DOORWAY = Doorway(render, render_error, render_all)
 MADE: dict[Any, Any] = {
     200: or_plan("RequestOrPlan", schemas.RequestV2),
     202: schemas.RequestV2,
