@@ -20,7 +20,7 @@ from requests_tracker.models import IdempotencyKey, OutboxEvent, Request, Reques
 from requests_tracker.services import together as tracker
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
-OURS, THEIRS = "example.test.", "example.org."
+OURS, THEIRS = "ours.test.", "them.test."
 
 # Few names and values: what one item leaves stands in the way of the next.
 NAMES = st.sampled_from(["a", "b", "c.a", "*.b", "@", "no_host", "x" * 64])
