@@ -41,6 +41,7 @@ def _eta(job: ZoneImport) -> int | None:
 
 def of_requests(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return the progress of those requests that are imports."""
-    jobs = ZoneImport.objects.filter(request__in=list(request_ids))
-    jobs = jobs.select_related("request")
+    if not (wanted := list(request_ids)):
+        return {}
+    jobs = ZoneImport.objects.filter(request__in=wanted).select_related("request")
     return {job.pk: progress(job) for job in jobs}

@@ -26,21 +26,15 @@ def bodies(request_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
 
 def v2(requests: Sequence[Request]) -> list[dict[str, Any]]:
     """Return requests as v2 shows them, in the order given."""
-    ids = [request.pk for request in requests]
-    changes: dict[UUID, list[Change]] = {}
-    # An import may have a hundred thousand; the histories of the RRsets show them.
-    few = [request.pk for request in requests if request.action != "import"]
-    rows = Change.objects.filter(request__in=few).select_related("superseded_by")
-    for change in rows.order_by("id"):
-        changes.setdefault(change.request_id, []).append(change)
-    timelines = tracker.requests.events_of(ids)
+    changes = changes_of(requests)
+    timelines = tracker.requests.events_of(requests)
     # What is of no kind that has any is not looked up.
     progress = imports.of_requests(r.pk for r in requests if r.action == "import")
     parts = tracker.requests.parts_of(r.pk for r in requests if _may_have_parts(r))
-    waited = ScheduledChange.objects.filter(
-        pk__in=[each.pk for each in requests if each.not_before]
-    )
-    scheduled = {each.pk: each.operations for each in waited}
+    scheduled: dict[UUID, list[dict[str, Any]]] = {}
+    if waited := [each.pk for each in requests if each.not_before]:
+        rows = ScheduledChange.objects.filter(pk__in=waited)
+        scheduled = {each.pk: each.operations for each in rows}
     return [
         _v2(
             each,
@@ -54,6 +48,23 @@ def v2(requests: Sequence[Request]) -> list[dict[str, Any]]:
         }
         for each in requests
     ]
+
+
+def changes_of(requests: Iterable[Request]) -> dict[UUID, list[Change]]:
+    """Return the changes of requests, each in its order."""
+    changes: dict[UUID, list[Change]] = {}
+    others: list[UUID] = []
+    for request in requests:
+        if request.first_changes is not None:
+            changes[request.pk] = request.first_changes
+        elif request.action != "import":
+            # It may have a hundred thousand; the histories of the RRsets show them.
+            others.append(request.pk)
+    if others:
+        rows = Change.objects.filter(request__in=others)
+        for change in rows.select_related("superseded_by").order_by("id"):
+            changes.setdefault(change.request_id, []).append(change)
+    return changes
 
 
 def _may_have_parts(request: Request) -> bool:
@@ -76,7 +87,7 @@ def _scheduled(operations: list[dict[str, Any]] | None) -> list[dict[str, Any]] 
 
 def v1(requests: list[Request]) -> list[dict[str, Any]]:
     """Return requests as v1 shows them: about one record, without changes."""
-    timelines = tracker.requests.events_of(request.pk for request in requests)
+    timelines = tracker.requests.events_of(requests)
     return [
         tracker.requests.body(each, timelines.get(each.pk, []))
         | {

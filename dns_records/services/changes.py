@@ -189,6 +189,7 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(rows)
+    request.first_changes = rows
     return entries(prepared)
 
 

@@ -110,8 +110,9 @@ class Whole:
                 before = grew.names
 
     def _prepared(self, access: Access, request: Request, before: Names) -> Ready:
-        for zone in Zone.objects.filter(pk__in=list(before)).order_by("pk"):
-            wanted.lock(zone, before[zone.pk])
+        if before:
+            for zone in Zone.objects.filter(pk__in=list(before)).order_by("pk"):
+                wanted.lock(zone, before[zone.pk])
         prepared = self._each(access, request)
         found = companions.find(access, prepared)
         locked = {each.locked.zone.pk: set(each.locked.owners) for each in prepared}

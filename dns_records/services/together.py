@@ -84,6 +84,8 @@ def _perform(new: Sequence[Asked], access: Access) -> None:
         lot.save()
     # As for one: taken under the locks, the ids rise in the order of acceptance.
     Change.objects.bulk_create([row for each in accepted for row in each.rows])
+    for each in accepted:
+        each.request.first_changes = each.rows
     lifecycle.open_all_queued(
         (each.request, [each.origin.received(), *each.entries]) for each in accepted
     )

@@ -99,8 +99,9 @@ def lock(zone: Zone, names: Collection[str]) -> Locked:
             types[row.name].add(row.type)
     records: dict[Key, list[Record]] = {key: [] for key in rrsets}
     keys = {row.pk: key for key, row in rrsets.items()}
-    for record in Record.objects.filter(rrset__in=list(keys)):
-        records[keys[record.rrset_id]].append(record)
+    if keys:
+        for record in Record.objects.filter(rrset__in=list(keys)):
+            records[keys[record.rrset_id]].append(record)
     held = {name: frozenset(found) for name, found in types.items()}
     return Locked(zone, owners, rrsets, records, above=held)
 

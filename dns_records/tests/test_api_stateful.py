@@ -100,7 +100,7 @@ DAMAGE: list[tuple[Story, dict[str, Any]]] = [
     (cancelled, {f"{IN}.withdrawal._replay": forgets_to_replay}),
     (
         asked_for_twice,
-        {f"{KEYS_IN}.replay": knows_no_key, f"{KEYS_IN}.claim": knows_no_key},
+        {f"{KEYS_IN}.claim": knows_no_key},
     ),
     (under_a_condition, {f"{IN}.preconditions.Precondition.expect": knows_no_key}),
     (lost, {f"{IN}.lane_run.LaneRun.must_take_over": False}),

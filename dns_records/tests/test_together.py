@@ -17,6 +17,7 @@ from dns_records.tests import world
 from dns_records.tests.batch_calls import add, run, statuses
 from dns_records.tests.callers import caller, change
 from requests_tracker.models import IdempotencyKey, OutboxEvent, Request, RequestEvent
+from requests_tracker.services import idempotency
 from requests_tracker.services import together as tracker
 
 A1, A2 = "192.0.2.1", "192.0.2.2"
@@ -145,7 +146,7 @@ def test_what_fails_within_is_done_one_by_one(
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(tracker.idempotency, "settle_all", broken)
+    monkeypatch.setattr(idempotency, "settle_all", broken)
     results = run(api, add("a"), add("b", idempotency_key="k"))
     assert statuses(results) == [202, 202]
     assert rows() == (2, 8, 2, 2, 1)
@@ -184,13 +185,13 @@ def test_a_connection_that_is_cut_at_the_commit(api: APIClient) -> None:
             cursor.execute("SELECT pg_terminate_backend(%s)", own)
 
     with pytest.MonkeyPatch.context() as patch:
-        settle = tracker.idempotency.settle_all
+        settle = idempotency.settle_all
 
         def settle_and_cut(answers: Any) -> None:
             settle(answers)
             cut(answers)
 
-        patch.setattr(tracker.idempotency, "settle_all", settle_and_cut)
+        patch.setattr(idempotency, "settle_all", settle_and_cut)
         results = run(api, add("a"), add("b"))
     other.close()
     assert statuses(results) == [503, 503]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import models
 from uuid_utils import compat as uuid7
@@ -155,6 +156,11 @@ class Request(models.Model):
                 | models.Q(status__in=sorted(OPEN), completed_at__isnull=True),
             )
         ]
+
+    #: What was written with it, as long as it is as it was written: to be shown
+    #: without a look at the database. The changes are those of who carries it out.
+    first_events: list[RequestEvent] | None = None
+    first_changes: list[Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.id} {self.action} {self.zone} ({self.status})"

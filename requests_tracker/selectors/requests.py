@@ -81,12 +81,19 @@ def traceparents(request_ids: Iterable[UUID]) -> dict[UUID, str]:
     return dict(rows.values_list("pk", "traceparent"))
 
 
-def events_of(request_ids: Iterable[UUID]) -> dict[UUID, list[RequestEvent]]:
+def events_of(requests: Iterable[Request]) -> dict[UUID, list[RequestEvent]]:
     """Return the timelines of requests, each in its order."""
     timelines: dict[UUID, list[RequestEvent]] = {}
-    rows = RequestEvent.objects.filter(request__in=list(request_ids))
-    for event in rows.order_by("request_id", "sequence"):
-        timelines.setdefault(event.request_id, []).append(event)
+    others: list[UUID] = []
+    for request in requests:
+        if request.first_events is None:
+            others.append(request.pk)
+        else:
+            timelines[request.pk] = request.first_events
+    if others:
+        rows = RequestEvent.objects.filter(request__in=others)
+        for event in rows.order_by("request_id", "sequence"):
+            timelines.setdefault(event.request_id, []).append(event)
     return timelines
 
 
@@ -95,6 +102,8 @@ def parts_of(request_ids: Iterable[UUID]) -> dict[UUID | None, list[dict[str, An
     found: dict[UUID | None, list[dict[str, Any]]] = {
         request_id: [] for request_id in request_ids
     }
+    if not found:
+        return found
     rows = Request.objects.filter(part_of__in=list(found)).order_by("pk")
     for part in rows.only("part_of", "zone", "status", "compensates"):
         body = {"id": str(part.pk), "zone": part.zone or None, "status": part.status}

@@ -70,15 +70,14 @@ def run(
     digest = idempotency.fingerprint(operation) if key else ""
     parent = origin.traceparent or None
     with tracing.span(SPAN, parent=parent, attributes=about(origin)) as span:
-        answer = idempotency.replay(origin.requester, key, digest)
-        if answer is None:
-            try:
-                answer = _run_once(origin, digest, perform, doorway)
-            except IntegrityError:
-                # Foreign keys are checked at COMMIT: what was referred to, such as the
-                # zone, is gone by now. Looked at once more, that is a clear rejection.
-                logger.info("accepted in vain", correlation_id=origin.correlation_id)
-                answer = _run_once(origin, digest, perform, doorway)
+        try:
+            answer = _run_once(origin, digest, perform, doorway)
+        except IntegrityError:
+            # Foreign keys are checked at COMMIT: what was referred to, such as the
+            # zone, is gone by now. Looked at once more, that is a clear rejection.
+            logger.info("accepted in vain", correlation_id=origin.correlation_id)
+            answer = _run_once(origin, digest, perform, doorway)
+        if not answer.replayed:
             failpoints.hit("after_accept")
         idempotency.note_replays([answer])
         describe(span, answer)
@@ -130,6 +129,7 @@ def refuse(
     # It may have been stored already when it was refused.
     request.status, request.last_sequence = Status.RECEIVED, 0
     request.deadline_at = request.parts_expected = None
+    request.first_events = request.first_changes = None
     lifecycle.open_rejected(request, error, [origin.received()])
     logger.info("request rejected", code=error.code, **request.log_context())
     return doorway.render_error(error, request)

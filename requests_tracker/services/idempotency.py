@@ -44,20 +44,6 @@ def fingerprint(operation: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def replay(owner: str, key: str, operation: str) -> Answer | None:
-    """Return the first answer to ``key``, or None if it was not used yet.
-
-    ``operation`` is a fingerprint. Adds an event to the timeline of the original.
-
-    Raises:
-        IdempotencyKeyReused: the key was used for another operation.
-    """
-    if not key:
-        return None
-    row = IdempotencyKey.objects.filter(owner=owner, key=key).first()
-    return _answer(row, operation) if row and not _forgotten(row) else None
-
-
 def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | None:
     """Take ``key`` in the running transaction, which has to :func:`settle` it.
 

@@ -115,7 +115,10 @@ def open_all_queued(accepted: Iterable[tuple[Request, Sequence[Entry]]]) -> None
         status.check(request.status, Status.QUEUED)
         request.status = Status.QUEUED
         request.deadline_at = deadline(request.received_at)
-    events = [row for each in accepted for row in timeline.rows(*each)]
+    events = []
+    for request, entries in accepted:
+        request.first_events = timeline.rows(request, entries)
+        events += request.first_events
     Request.objects.bulk_create([request for request, _ in accepted])
     RequestEvent.objects.bulk_create(events)
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
-
 from dns_records import selectors
 from dns_records.models import Change, Record
+from requests_tracker import selectors as tracker
 from requests_tracker.api.tracking import location, render_error
-from requests_tracker.models import Request, RequestEvent, Step
+from requests_tracker.models import Request, Step
 from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
 
@@ -42,29 +41,36 @@ def bodies(requests: Sequence[Request]) -> list[dict[str, Any]]:
 
 
 def _warnings(requests: Sequence[Request]) -> dict[UUID, list[Any]]:
-    events = RequestEvent.objects.filter(request__in=requests, step=Step.VALIDATED)
-    rows = events.order_by("-sequence").values_list("request", "data")
-    return {request_id: data.get("warnings", []) for request_id, data in rows}
+    return {
+        request_id: event.data.get("warnings", [])
+        for request_id, events in tracker.requests.events_of(requests).items()
+        for event in reversed(events)
+        if event.step == Step.VALIDATED
+    }
 
 
 def _records(requests: Sequence[Request]) -> dict[UUID, dict[str, Any]]:
     """Return the record that each request made or changed, if it is there."""
-    own = Q(request__in=requests)
+    changes = selectors.requests.changes_of(requests)
     # One that has parts has no changes of its own.
-    if parents := [each for each in requests if each.parts_expected is not None]:
-        own |= Q(request__part_of__in=parents)
-    changes = Change.objects.filter(own, action="add").order_by("id")
-    rows = list(changes.values_list("request", "request__part_of", "arguments"))
-    made = [given for *_, arguments in rows if (given := arguments.get("record_id"))]
-    seen: Any = selectors.records.annotated(Record.objects.filter(pk__in=made))
+    if parents := [each.pk for each in requests if each.parts_expected is not None]:
+        rows = Change.objects.filter(request__part_of__in=parents)
+        for change in rows.select_related("request").order_by("id"):
+            assert change.request.part_of_id  # so it was asked for
+            changes.setdefault(change.request.part_of_id, []).append(change)
+    made = [
+        (request_id, change.arguments["record_id"])
+        for request_id, own in changes.items()
+        for change in own
+        if change.action == "add" and change.arguments.get("record_id")
+    ]
+    ids = [record_id for _, record_id in made]
+    seen: Any = selectors.records.annotated(Record.objects.filter(pk__in=ids))
     by_id = {str(each.pk): each for each in seen}
-    asked = {each.pk for each in requests}
     found: dict[UUID, dict[str, Any]] = {}
-    for request_id, whole_id, arguments in rows:
-        record = by_id.get(str(arguments.get("record_id")))
-        if record is not None:
-            of = whole_id if whole_id and request_id not in asked else request_id
-            found.setdefault(of, selectors.records.body(record))
+    for request_id, record_id in made:
+        if (record := by_id.get(record_id)) is not None:
+            found.setdefault(request_id, selectors.records.body(record))
     return found
 
 
