@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from dns_records import coalesce
 from dns_records.coalesce import Wanted
@@ -16,6 +17,8 @@ from dns_records.models import Change, ChangeStatus
 from dns_records.providers.base import RRsetChange
 from dnsorch import clock
 
+# Most often the first of them fill a message.
+SCAN_FIRST = 1000
 SCAN_CHANGES = 4000
 MAX_REQUESTS = 500
 
@@ -56,33 +59,44 @@ def next_parcels(zone_id: int) -> list[Parcel]:
     name, and with them the other names of their change sets. The work is bounded,
     however much waits.
     """
-    rows = list(pending(zone_id).select_related("request")[:SCAN_CHANGES])
-    if len(rows) == SCAN_CHANGES:
-        # The last change set may be cut: it waits for the next scan.
-        last = rows[-1].request_id
-        rows = [row for row in rows if row.request_id != last]
-    by_request: dict[UUID, list[Change]] = {}
+    waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
+    for size in (SCAN_FIRST, SCAN_CHANGES):
+        rows = list(waiting[:size])
+        chosen, is_full = _choose(rows, is_cut=len(rows) == size)
+        if is_full or len(rows) < size:
+            break
+    return chosen
+
+
+def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:
+    """Return the due change sets among ``rows``, and whether no more fit."""
+    by_request: dict[UUID, list[Any]] = {}
     for row in rows:
         by_request.setdefault(row.request_id, []).append(row)
+    if is_cut:
+        # The last change set may be: it waits for the next scan.
+        del by_request[rows[-1].request_id]
     now = clock.now()
     blocked: set[int] = set()
     chosen: list[Parcel] = []
     sizes: dict[Key, int] = {}
+    octets = 0
     for request_id, own in by_request.items():
         owners = {change.owner_id for change in own}
-        at = own[0].request.next_attempt_at
+        at = own[0].due_at
         if owners & blocked or (at is not None and at > now):
             blocked |= owners
             continue
         parcel = Parcel(request_id, tuple(own))
-        grown = sizes | {w.key: coalesce.octets(w.key, w.image) for w in parcel.wanted}
-        if chosen and sum(grown.values()) > coalesce.MAX_OCTETS:
-            break
+        sized = {w.key: coalesce.octets(w.key, w.image) for w in parcel.wanted}
+        octets += sum(size - sizes.get(key, 0) for key, size in sized.items())
+        if chosen and octets > coalesce.MAX_OCTETS:
+            return chosen, True
         chosen.append(parcel)
-        sizes = grown
+        sizes |= sized
         if len(chosen) == MAX_REQUESTS:
-            break
-    return chosen
+            return chosen, True
+    return chosen, False
 
 
 def message(parcels: Sequence[Parcel]) -> tuple[list[RRsetChange], dict[int, int]]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
 from dns_records.images import Image, Key
 from dns_records.models import (
@@ -78,18 +79,15 @@ def applied(
             if (by := superseded.get(change.pk)) is not None:
                 change.status = ChangeStatus.SUPERSEDED
                 change.superseded_by_id = by
-        Change.objects.bulk_update(older, ["status", "superseded_by"])
-        Change.objects.bulk_update(
-            rows,
-            [
-                "status",
-                "superseded_by",
-                "applied_at",
-                "next_check_at",
-                "check_deadline_at",
-            ],
+        Change.objects.filter(pk__in=[change.pk for change in rows]).update(
+            status=ChangeStatus.APPLIED,
+            applied_at=now,
+            next_check_at=now,
+            check_deadline_at=deadline,
         )
-        _remember_applied(latest)
+        replaced = [change for change in rows if change.pk in superseded]
+        Change.objects.bulk_update([*older, *replaced], ["status", "superseded_by"])
+        _remember_applied(batch, latest)
         moved = _move_to_verifying(run, batch, rows, deadline)
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
@@ -116,11 +114,12 @@ def _lock_unverified(
     return list(unverified.filter(request__in=ids))
 
 
-def _remember_applied(latest: dict[int, Change]) -> None:
-    images = [
-        RRset(pk=rrset_id, applied=change.after) for rrset_id, change in latest.items()
-    ]
-    RRset.objects.bulk_update(images, ["applied"])
+def _remember_applied(batch: Batch, rrset_ids: Collection[int]) -> None:
+    """Copy what the last change of each RRset in the batch leaves."""
+    own = Change.objects.filter(batch=batch, rrset=OuterRef("pk")).order_by("-id")
+    RRset.objects.filter(pk__in=rrset_ids).update(
+        applied=Subquery(own.values("after")[:1])
+    )
 
 
 def _move_to_verifying(

@@ -7,6 +7,7 @@ each time, until the zone's verification deadline.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -155,10 +156,24 @@ def _write(
     for report in reports:
         _note_seen(zone, report, changes)
     _settle(policy, changes)
-    Change.objects.bulk_update(changes, ["status", "nameservers", "next_check_at"])
+    _save(changes)
     grown = {c.request_id for c in changes if len(c.nameservers) > len(before[c.pk])}
     done = _close(zone, policy, requests, changes, reports, grown)
     return Written(requests, changes, before, done)
+
+
+def _save(changes: Iterable[Change]) -> None:
+    """Store what was decided: a statement for all changes of which it is the same."""
+    same: dict[tuple[str, datetime | None, str], list[Change]] = defaultdict(list)
+    for change in changes:
+        seen = json.dumps(change.nameservers)
+        same[change.status, change.next_check_at, seen].append(change)
+    for own in same.values():
+        Change.objects.filter(pk__in=[change.pk for change in own]).update(
+            status=own[0].status,
+            next_check_at=own[0].next_check_at,
+            nameservers=own[0].nameservers,
+        )
 
 
 def _tell(zone: Zone, heard: Sequence[Heard], written: Written) -> None:

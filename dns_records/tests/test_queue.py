@@ -134,8 +134,11 @@ def test_the_work_of_a_scan_is_bounded(
     assert chosen(zone) == [request.pk for request in requests[:2]]
     monkeypatch.setattr(queue, "MAX_REQUESTS", 500)
     # The scan ends within the third change set, which waits for the next one.
+    monkeypatch.setattr(queue, "SCAN_FIRST", 3)
     monkeypatch.setattr(queue, "SCAN_CHANGES", 5)
     assert chosen(zone) == [request.pk for request in requests[:2]]
+    monkeypatch.setattr(queue, "SCAN_CHANGES", 9)
+    assert chosen(zone) == [request.pk for request in requests]
 
 
 def test_a_message_has_the_latest_image_and_says_what_gave_way(zone: Zone) -> None:
