@@ -7,7 +7,7 @@ from datetime import timedelta
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 60.0
-FIRST_CHECK_S = 0.05
+FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 15.0
 
 

@@ -53,7 +53,10 @@ class Change(models.Model):
     )
     zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="changes")
     owner = models.ForeignKey(OwnerName, on_delete=models.CASCADE, related_name="+")
-    rrset = models.ForeignKey(RRset, on_delete=models.CASCADE, related_name="changes")
+    # Its index would be the beginning of another one.
+    rrset = models.ForeignKey(
+        RRset, on_delete=models.CASCADE, related_name="changes", db_index=False
+    )
     name = models.CharField(max_length=1024)
     type = models.CharField(max_length=20)
     action = models.CharField(max_length=10, choices=Action.choices)
@@ -65,7 +68,12 @@ class Change(models.Model):
         max_length=15, choices=ChangeStatus.choices, default=ChangeStatus.PENDING
     )
     superseded_by = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     batch = models.ForeignKey(
         Batch, null=True, blank=True, on_delete=models.SET_NULL, related_name="changes"
@@ -94,6 +102,12 @@ class Change(models.Model):
             ),
             models.Index(fields=["rrset", "id"], name="change_rrset"),
             models.Index(fields=["name"], name="change_name"),
+            # Most have none, and a row that moves is written into every index.
+            models.Index(
+                fields=["superseded_by"],
+                name="change_superseded_by",
+                condition=models.Q(superseded_by__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -82,7 +82,10 @@ class Batch(models.Model):
     reach the server; at ``recheck_at`` its RRsets are looked at once more.
     """
 
-    lane = models.ForeignKey(Lane, on_delete=models.CASCADE, related_name="batches")
+    # A constraint below has its index.
+    lane = models.ForeignKey(
+        Lane, on_delete=models.CASCADE, related_name="batches", db_index=False
+    )
     epoch = models.BigIntegerField()
     number = models.BigIntegerField()
     status = models.CharField(

@@ -16,7 +16,10 @@ class OwnerName(models.Model):
     The counters keep CNAME exclusivity (RFC 1034 section 3.6.2) in the database.
     """
 
-    zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="names")
+    # Its index would be the beginning of another one; so with those below.
+    zone = models.ForeignKey(
+        Zone, on_delete=models.CASCADE, related_name="names", db_index=False
+    )
     name = models.CharField(max_length=1024)
     cname_rrsets = models.PositiveSmallIntegerField(default=0)
     other_rrsets = models.PositiveSmallIntegerField(default=0)
@@ -49,7 +52,9 @@ class RRset(models.Model):
     owner = models.ForeignKey(
         OwnerName, on_delete=models.CASCADE, related_name="rrsets"
     )
-    zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="rrsets")
+    zone = models.ForeignKey(
+        Zone, on_delete=models.CASCADE, related_name="rrsets", db_index=False
+    )
     name = models.CharField(max_length=1024)
     type = models.CharField(max_length=20)
     ttl = models.PositiveIntegerField()
@@ -62,10 +67,11 @@ class RRset(models.Model):
     updated_at = models.DateTimeField()
 
     class Meta:
-        """One row per name and type; lists page by (zone, name, type)."""
+        """One row per name and type; lists page by (zone, name, type), or by name."""
 
         verbose_name = "RRset"
         verbose_name_plural = "RRsets"
+        indexes = [models.Index(fields=["name", "type", "id"], name="rrset_name_type")]
         constraints = [
             models.UniqueConstraint(
                 fields=["zone", "name", "type"], name="rrset_zone_name_type_unique"
@@ -85,7 +91,9 @@ class Record(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    rrset = models.ForeignKey(RRset, on_delete=models.CASCADE, related_name="records")
+    rrset = models.ForeignKey(
+        RRset, on_delete=models.CASCADE, related_name="records", db_index=False
+    )
     rdata = models.TextField()
     digest = models.CharField(max_length=64)
     comment = models.TextField(null=True, blank=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from dns_records import names, record_types
-from dns_records.models import Record
+from dns_records.models import Record, Zone
 from dns_records.selectors import rrsets
 from dnsorch import clock
 from dnsorch.exceptions import NotFound
@@ -19,8 +20,14 @@ def visible_to(access: Access) -> QuerySet[Record]:
     """Return the records of the zones somebody may read, with ``pending``."""
     found = annotated(Record.objects.all())
     if access.zones is not None:
-        found = found.filter(rrset__zone__name__in=sorted(access.zones))
+        found = found.filter(rrset__zone__in=_ids(access.zones))
     return found
+
+
+def _ids(zones: Iterable[str]) -> list[int]:
+    """Return the ids of zones: by them the index of the RRsets is in order."""
+    rows = Zone.objects.filter(name__in=sorted(zones)).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
 
 
 def annotated(records: QuerySet[Record]) -> QuerySet[Record]:
@@ -61,7 +68,7 @@ def search(
     found = visible_to(access)
     apex = names.zone_name(zone) if zone else ""
     if apex:
-        found = found.filter(rrset__zone__name=apex)
+        found = found.filter(rrset__zone__in=_ids([apex]))
     if name:
         canonical = names.owner_name(name, apex) if apex else names.absolute_name(name)
         found = found.filter(rrset__name=canonical)

@@ -127,7 +127,7 @@ def test_lists(api: APIClient, number: int) -> None:
     for i in range(number):
         world.post(world.draft("add", f"h{i}", "A", A1, A2))
     for url, expected in (
-        (f"{RECORDS}?zone=example.test&type=A&name=h0.example.test", 2),
+        (f"{RECORDS}?zone=example.test&type=A&name=h0.example.test", 3),
         (RECORDS, 2),
         (LIST, 4),
         (f"{LIST}?status=pending&rdata={A1}", 4),

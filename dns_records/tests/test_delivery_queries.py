@@ -25,7 +25,7 @@ def count(call: Callable[[int], Any], zone: Zone) -> int:
 @pytest.mark.django_db
 @pytest.mark.parametrize("call", [delivery.drain, verification.check])
 def test_a_message_costs_what_it_costs(zone: Zone, call: Callable[[int], Any]) -> None:
-    found = []
+    found: list[int] = []
     for number in (2, 2, 50):
         for index in range(number):
             world.add(f"{number}-{index}", world.address(len(found)))

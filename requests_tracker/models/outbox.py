@@ -14,7 +14,10 @@ class OutboxEvent(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    request = models.ForeignKey(Request, on_delete=models.CASCADE, related_name="+")
+    # A constraint below has its index.
+    request = models.ForeignKey(
+        Request, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     type = models.CharField(max_length=20)
     zone = models.CharField(max_length=1024, blank=True)
     event_seq = models.BigIntegerField(null=True)

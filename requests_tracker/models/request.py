@@ -96,14 +96,29 @@ class Request(models.Model):
     error = models.JSONField(null=True, blank=True)
     error_code = models.CharField(max_length=50, blank=True)
     retry_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="retries",
+        db_index=False,
     )
     revert_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="reverts"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="reverts",
+        db_index=False,
     )
     # A request with parts has no changes of its own: its state follows from theirs.
     part_of = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="parts"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="parts",
+        db_index=False,
     )
     # None: it has no parts, or there may be more of them to come.
     parts_expected = models.PositiveIntegerField(null=True, blank=True)
@@ -142,6 +157,16 @@ class Request(models.Model):
                 condition=models.Q(
                     status__in=sorted(OPEN), parts_expected__isnull=False
                 ),
+            ),
+            # Most are of no other request, and a row that moves is written into every
+            # index.
+            *(
+                models.Index(
+                    fields=[of],
+                    name=f"request_{of}",
+                    condition=models.Q(**{f"{of}__isnull": False}),
+                )
+                for of in ("retry_of", "revert_of", "part_of")
             ),
             models.Index(
                 fields=["not_before", "id"],
@@ -187,8 +212,9 @@ class Request(models.Model):
 class RequestEvent(models.Model):
     """One step of a request's timeline; written once, never changed."""
 
+    # Its index would be the beginning of another one.
     request = models.ForeignKey(
-        Request, on_delete=models.CASCADE, related_name="events"
+        Request, on_delete=models.CASCADE, related_name="events", db_index=False
     )
     sequence = models.PositiveIntegerField()
     at = models.DateTimeField()
