@@ -39,6 +39,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='rrset',
+            name='ttl',
+            field=models.PositiveIntegerField(verbose_name='TTL'),
+        ),
+        migrations.AlterField(
+            model_name='rrset',
             name='zone',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rrsets', to='dns_records.zone'),
         ),

@@ -57,7 +57,7 @@ class RRset(models.Model):
     )
     name = models.CharField(max_length=1024)
     type = models.CharField(max_length=20)
-    ttl = models.PositiveIntegerField()
+    ttl = models.PositiveIntegerField("TTL")
     version = models.BigIntegerField(default=0)
     present = models.BooleanField(default=False)
     comment = models.TextField(null=True, blank=True)

@@ -52,6 +52,14 @@ def for_backend(
     return provider
 
 
+def checks_names(driver: str, options: Mapping[str, Any]) -> bool:
+    """Say whether a backend refuses A, AAAA and MX of what is no host name."""
+    try:
+        return provider_class(driver).checks_names(options)
+    except Misconfigured:
+        return False  # whoever delivers says so
+
+
 def _check_times(provider: Provider, options: Mapping[str, Any]) -> None:
     """Refuse a time limit that a lease would not survive.
 

@@ -74,6 +74,18 @@ class Rfc2136Provider(Provider):
         "timeout_s": Option(float, "seconds for sending and the answer", 5.0),
         "connect_timeout_s": Option(float, "seconds for connecting", 2.0),
         "source": Option(str, "our IP address; empty lets the system choose", ""),
+        "check_names": Option(
+            bool,
+            "whether it refuses A, AAAA and MX records of names that are no host "
+            "names, as BIND does by default (check-names); PowerDNS does not",
+            True,
+        ),
+        "unwritable_types": Option(
+            list,
+            "types that it does not take, or drops without a word: "
+            '["CDNSKEY", "CDS", "DNSKEY"] for PowerDNS',
+            [],
+        ),
     }
     supported_types = frozenset(RECORD_TYPES)
     writes_unknown_types = True
@@ -277,6 +289,9 @@ def _check(options: Mapping[str, Any]) -> None:
             ipaddress.ip_address(options["source"])
         except ValueError as error:
             raise Misconfigured(f"option 'source': {error}") from error
+    for given in options["unwritable_types"]:
+        if given not in RECORD_TYPES:
+            raise Misconfigured(f"option 'unwritable_types': no type {given!r}")
 
 
 def _raise_unless_noerror(answer: dns.message.Message) -> None:

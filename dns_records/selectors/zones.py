@@ -8,6 +8,7 @@ from urllib.parse import quote
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from dns_records import names
 from dns_records.models import Change, Record, RRset, Zone
 from dnsorch import clock
 from dnsorch.exceptions import ZoneNotFound
@@ -52,6 +53,7 @@ def body(zone: Any) -> dict[str, Any]:
     lane = zone.lane
     return {
         "name": zone.name,
+        "name_unicode": names.display(zone.name),
         "backend": zone.backend.name,
         "nameservers": zone.nameservers,
         "verify": {

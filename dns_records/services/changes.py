@@ -17,6 +17,7 @@ from dns_records.drafts import Draft
 from dns_records.images import Image, Key, Notice
 from dns_records.models import Change, ChangeStatus, Zone
 from dns_records.plan import Operation, Plan
+from dns_records.providers import registry
 from dns_records.selectors import rrsets
 from dns_records.services import neighbours, wake, wanted, writable_types
 from dns_records.services.arguments import dump_arguments, what_comes_back
@@ -257,6 +258,7 @@ def context_at_the_door(
         min_ttl=0 if zone.min_ttl is None else zone.min_ttl,
         max_ttl=validation.MAX_TTL if zone.max_ttl is None else zone.max_ttl,
         driver=zone.backend.driver,
+        checks_names=registry.checks_names(zone.backend.driver, zone.backend.options),
         neighbours=neighbours.read(locked, operations),
     )
 

@@ -53,8 +53,10 @@ def _check(zone: Zone, operation: Operation) -> None:
         provider = registry.provider_class(driver)
     except Misconfigured:
         return  # Whoever delivers says so.
-    if not provider.writes(rtype):
-        written = ", ".join(sorted(provider.supported_types))
+    options = zone.backend.options
+    if not provider.writes(rtype) or (gives and not provider.writes(rtype, options)):
+        types = (each for each in provider.supported_types)
+        written = ", ".join(sorted(t for t in types if provider.writes(t, options)))
         raise UnsupportedByBackend(
             f"The backend {zone.backend.name} ({driver}) cannot write records of type"
             f" {rtype}; it writes {written}."

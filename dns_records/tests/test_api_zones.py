@@ -66,6 +66,7 @@ def test_register(api: APIClient, backend: Backend) -> None:
     assert shown.pop("request_id") == str(row.pk)
     assert shown == {
         "name": "example.test.",
+        "name_unicode": "example.test.",
         "backend": "memory-1",
         "nameservers": ["192.0.2.53", "192.0.2.54:5353", "[2001:db8::53]:53"],
         "verify": verify,

@@ -132,6 +132,9 @@ def test_an_end_that_is_past_is_refused(api: APIClient) -> None:
     answer = api.post("/api/v1/dns-records/", record() | {"expires_at": past})
     assert_rejected(answer, 400, "expires_in_past")
     assert pointers(answer) == [("/expires_at", "expires_in_past")]
+    body = {"records": [A1], "expires": {A1: past}}
+    answer = api.put(WWW, body)
+    assert pointers(answer) == [("/expires", "expires_in_past")]
 
 
 @pytest.mark.parametrize("action", ["delete", "remove"])

@@ -7,6 +7,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from dns_records.models import Zone
+from dns_records.providers.errors import Misconfigured
 from dns_records.providers.route53 import Route53Provider
 from dns_records.services import backends
 from dns_records.tests import world
@@ -104,3 +105,24 @@ def test_a_backend_may_not_know_types_without_a_name(
     settings.DNSORCH_UNKNOWN_TYPES = True
     answer = post(api, change("add", "a", OPAQUE, type="TYPE65280"))
     assert_rejected(answer, 400, "unsupported_by_backend")
+
+
+def test_a_backend_may_take_less_than_its_driver(api: APIClient, zone: Zone) -> None:
+    """PowerDNS says yes to CDS in an UPDATE and leaves it out."""
+    options = {"server": "ns", "unwritable_types": ["CDNSKEY", "CDS"]}
+    zone.backend = backends.save(name="pdns", driver="rfc2136", options=options)
+    zone.save()
+    digest = f"12345 13 2 {'aa' * 32}"
+    answer = post(api, change("add", "@", digest, type="CDS"))
+    assert_rejected(answer, 400, "unsupported_by_backend")
+    assert "CDS," not in answer.json()["detail"]
+    # What is there, by whatever hand, may be taken away.
+    assert post(api, change("delete", "@", type="CDS")).json()["code"] == (
+        "rrset_not_found"
+    )
+
+
+def test_types_that_there_are_not_are_told(db: None) -> None:
+    options = {"server": "ns", "unwritable_types": ["CSD"]}
+    with pytest.raises(Misconfigured, match="unwritable_types.*'CSD'"):
+        backends.save(name="pdns", driver="rfc2136", options=options)

@@ -29,7 +29,8 @@ class Context:
     ``zone`` is canonical; TTLs are in seconds, 0 ("do not cache") included by default.
     ``max_records`` per RRset is the default of BIND's ``max-records-per-type``;
     ``max_octets`` leaves room in one DNS UPDATE message of 65,535 octets. ``driver`` is
-    that of the zone's backend. ``zone_keys`` are the DNSKEY records that the apex will
+    that of the zone's backend, ``checks_names`` whether that one refuses A, AAAA and MX
+    of what is no host name. ``zone_keys`` are the DNSKEY records that the apex will
     have, None if that is not known.
     """
 
@@ -39,6 +40,7 @@ class Context:
     max_records: int = 100
     max_octets: int = MAX_OCTETS
     driver: str = ""
+    checks_names: bool = False
     neighbours: Neighbours = field(default_factory=Neighbours)
     zone_keys: Collection[str] | None = None
 

@@ -49,16 +49,27 @@ def _is_reverse(name: str) -> bool:
 def owner_host(context: Context, record: Record) -> Iterator[Problem]:
     """The owner of A, AAAA, MX, SSHFP and DHCID records is a host name (RFC 1123).
 
-    A warning: BIND refuses some by default (``check-names``), most servers do not.
+    An error where the server refuses A, AAAA and MX of other names, as BIND does by
+    default (``check-names``), with its exception for Active Directory; else a warning.
     """
     if not record.type.host_owner or names.is_host(record.name.removeprefix("*.")):
         return
     rtype = record.type.name
+    by_bind = rtype in _BIND_CHECKS and not (
+        rtype != "MX" and record.name.startswith("gc._msdcs.")
+    )
+    if by_bind and context.checks_names:
+        yield error(
+            "owner_not_host",
+            f"{record.name} is not a host name, and the name server refuses {rtype}"
+            " records of such names (check-names).",
+        )
+        return
     refused = f", and BIND refuses {rtype} records of such names by default"
     yield warning(
         "owner_not_host",
         f"{record.name} is not a host name"
-        f"{refused if rtype in _BIND_CHECKS else ', and ' + rtype + ' is of hosts'}.",
+        f"{refused if by_bind else ', and ' + rtype + ' is of hosts'}.",
     )
 
 

@@ -212,6 +212,7 @@ class ZoneUpdate(ZoneFields, RoundTripSerializer):
 
     backend = serializers.CharField(max_length=100, required=False)
     name = serializers.CharField(read_only=True)
+    name_unicode = name_unicode_field(read_only=True)
     serial = serializers.IntegerField(read_only=True)
     counts = serializers.DictField(read_only=True)
     lane = serializers.DictField(read_only=True)
@@ -231,6 +232,7 @@ class ZoneSchema(serializers.Serializer[object]):
     """A zone with its counts and its lane."""
 
     name = serializers.CharField()
+    name_unicode = name_unicode_field()
     backend = serializers.CharField()
     nameservers = serializers.ListField(child=serializers.CharField())
     verify = VerifySchema()

@@ -18,7 +18,13 @@ def zone(stack: RealStack) -> str:
     name, server = real.setting("DNSORCH_TEST_PDNS_ZONE"), address()
     host, _, port = server.rpartition(":")
     reference = f"file:{real.setting('DNSORCH_TEST_TSIG_SECRET_FILE')}"
-    options = {"server": host, "port": int(port), "key_name": tsig.OURS}
+    options = {
+        "server": host,
+        "port": int(port),
+        "key_name": tsig.OURS,
+        "check_names": False,
+        "unwritable_types": ["CDNSKEY", "CDS", "DNSKEY"],
+    }
     stack.shell(f"""
 from dns_records.services import backends
 backends.save(
@@ -102,3 +108,18 @@ def put_cname(zone: str, name: str) -> None:
         headers={"X-API-Key": key},
         json={"rrsets": [{**rrset, "records": records}]},
     ).raise_for_status()
+
+
+def test_what_bind_would_refuse_is_live_and_what_it_drops_is_refused(
+    stack: RealStack, zone: str
+) -> None:
+    """It has no check-names; CDS and CDNSKEY of an UPDATE it leaves out."""
+    name = unique("under_score", zone)
+    assert status(stack, zone, change("create", name, "A", "192.0.2.1")) == "completed"
+    assert stack.resolve(name, server=address()) == {"192.0.2.1"}
+    digest = f"12345 13 2 {'aa' * 32}"
+    body = {"zone": zone, "changes": [change("put", zone, "CDS", digest)]}
+    with stack.client() as client:
+        answer = client.post("/api/v2/changesets/", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "unsupported_by_backend"
