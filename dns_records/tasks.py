@@ -20,9 +20,10 @@ from dns_records.services import (
 )
 
 # First checks right after the apply: pauses, and how long a worker's time they may take
-# in all. A name server that is silent is the sweep's to ask again.
-FIRST_CHECKS_S = (0.0, 0.02, 0.02, 0.03, 0.05, 0.1, 0.2, 0.4)
-FIRST_CHECKS_TOGETHER_S = 1.0
+# in all. Meanwhile the lane of another zone may wait for it; a name server that is
+# silent, or slow, is the sweep's to ask again.
+FIRST_CHECKS_S = (0.0, 0.02, 0.02, 0.03, 0.05, 0.08)
+FIRST_CHECKS_TOGETHER_S = 0.25
 # A large zone takes minutes to be read, and cannot be read by halves. Whoever reads it
 # renews a claim or a lease, so that another goes on where one is killed.
 LARGE_ZONE_S = 3600

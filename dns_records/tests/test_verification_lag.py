@@ -74,7 +74,7 @@ def test_checks_come_later_each_time(
         waits.append((due - moment).total_seconds())
         moment = due
     assert waits == sorted(waits)
-    assert waits[:3] == [0.05, 0.05, 0.05]
+    assert waits[:3] == [0.02, 0.02, 0.02]
     assert max(waits) <= 15.0
 
 
