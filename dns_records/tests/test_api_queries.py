@@ -120,6 +120,17 @@ def test_simple_items_of_a_batch_cost_what_one_does(api: APIClient) -> None:
     assert count(lambda: api.post(BATCH, items("c", 20)), 207) == 6
 
 
+def test_simple_records_of_a_batch_cost_what_two_do(api: APIClient) -> None:
+    """Their zones are found in one statement, their answers read in one."""
+
+    def items(letter: str, number: int) -> dict[str, Any]:
+        named = [record(f"{letter}{i}.example.test.") for i in range(number)]
+        return {"items": [{"record": {"action": "create", **each}} for each in named]}
+
+    few = count(partial(api.post, BATCH, items("a", 2)), 207)
+    assert count(partial(api.post, BATCH, items("b", 20)), 207) == few <= 13
+
+
 @pytest.mark.parametrize("number", [1, 50])
 def test_lists(api: APIClient, number: int) -> None:
     for i in range(number - 1):

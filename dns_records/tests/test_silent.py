@@ -15,6 +15,7 @@ from deploy.services.ports import HOST
 from dns_records.models import Zone
 from dns_records.providers.base import RRsetChange
 from dns_records.services import backends, delivery, verification, zones
+from dns_records.tests import world
 from dns_records.tests.findings import ZONE
 from dns_records.tests.provider_daemons import Bind, RealServer
 from dns_records.tests.provider_services import rr
@@ -193,7 +194,7 @@ def test_a_key_in_use_is_not_taken_away(
 ) -> None:
     """BIND 9.18 answers SERVFAIL where no key would be left to sign with.
 
-    That is no success: it is tried again until the request's deadline.
+    That is no success. After three such answers it is the message that is at fault.
     """
     server = daemons.server("bind-signing", (SigningPrimary, SigningBind))
     assert isinstance(server, SigningBind)
@@ -204,5 +205,15 @@ def test_a_key_in_use_is_not_taken_away(
     assert not delayed.is_final
     last = delayed.events.order_by("sequence").last()
     assert last and "SERVFAIL" in last.message
+
+    def final() -> Request | None:
+        world.hurry(zone)
+        delivery.drain(zone.pk)
+        found = fresh(request)
+        return found if found.is_final else None
+
+    ended = until(final, "it is given up", 10)
+    assert (ended.status, ended.error_code) == ("failed", "refused_by_server")
+    assert ended.error and "SERVFAIL" in ended.error["detail"]
     kept = server.rrset(ZONE, "DNSKEY")
     assert kept and kept[1] == server.own_keys
