@@ -6,6 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
+    contract = "only indexes go, and a label changes: columns stay as they are"
+
     dependencies = [
         ('dns_records', '0009_names_from_their_end'),
         ('requests_tracker', '0005_fewer_indexes'),

@@ -6,6 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
 
+    contract = "only indexes go, and a label changes: columns stay as they are"
+
     dependencies = [
         ('requests_tracker', '0004_schedules'),
     ]

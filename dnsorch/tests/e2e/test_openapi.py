@@ -40,7 +40,7 @@ CHECKS = (
     "use_after_free",
     "ensure_resource_availability",
 )
-SECONDS = 25
+SECONDS = 20
 METHODS = {"get", "put", "post", "patch", "delete", "options", "head", "trace"}
 
 
