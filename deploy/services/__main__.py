@@ -92,6 +92,9 @@ def _up(services: Sequence[Service]) -> None:
     missing = dict.fromkeys(name for each in services for name in each.missing())
     if missing:
         packages.install(list(missing))
+    # Of all before any is started: they are told of each other's.
+    for service in services:
+        service.find_ports()
     for service in services:
         service.up()
 

@@ -98,9 +98,7 @@ class Service(ABC):
             ServiceError: it does not come up.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        if self.pid is None:
-            for purpose in self.ports_used:
-                self.ports.renew_if_taken(purpose)
+        self.find_ports()
         changed = self._write_configuration()
         if self.pid is not None and (changed or self._started_otherwise()):
             self.down()
@@ -110,6 +108,12 @@ class Service(ABC):
             processes.start(self.pid_file, self.command(), log=self.log, env={})
         self._await()
         self.settle()
+
+    def find_ports(self) -> None:
+        """Choose other ports for those that somebody else has meanwhile."""
+        if self.pid is None:
+            for purpose in self.ports_used:
+                self.ports.renew_if_taken(purpose)
 
     def down(self) -> None:
         """Stop it; the data stays."""

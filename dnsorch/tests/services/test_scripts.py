@@ -13,6 +13,7 @@ import pytest
 
 from deploy.services import packages, processes
 from deploy.services.__main__ import main
+from deploy.services.ports import Ports
 from dnsorch.tests.services.harness import SERVICES
 
 ENV = "CELERY_BROKER_URL=redis://127.0.0.1:"
@@ -87,6 +88,19 @@ def test_a_port_that_somebody_took_is_left_to_them(root: Path) -> None:
     with socket.create_server(("127.0.0.1", first)):
         assert run(root, "up", "redis").returncode == 0
         assert port(root) != first
+
+
+def test_others_are_told_of_the_new_port(root: Path) -> None:
+    """The primary would notify nobody of its changes."""
+    both = ("bind", "bind-secondary")
+    run(root, "up", *both)
+    taken = Ports(root / "ports.json")["bind-secondary"]
+    run(root, "down", *both)
+    with socket.create_server(("127.0.0.1", taken)):
+        assert run(root, "up", *both).returncode == 0
+    new = Ports(root / "ports.json")["bind-secondary"]
+    assert new != taken
+    assert f"port {new};" in (root / "bind" / "named.conf").read_text()
 
 
 def test_env_of_what_does_not_run_is_one_sentence(root: Path) -> None:
