@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from dns_records import retry
 from dns_records.models import Batch, Fencing, Lane, Zone
 from dns_records.providers.base import RRsetChange, Terms
 from dns_records.providers.errors import OutcomeUnknown
@@ -65,8 +66,16 @@ def sent(zone: Zone) -> list[list[tuple[str, str, tuple[str, ...]]]]:
     ids=["unreachable", "misconfigured"],
 )
 def test_what_cannot_be_sent_waits_and_says_why(
-    zone: Zone, store: Store, faults: Faults, state: str, code: str, warm: bool
+    zone: Zone,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: Faults,
+    state: str,
+    code: str,
+    warm: bool,
 ) -> None:
+    # Longer than a busy machine may stand still.
+    monkeypatch.setattr(retry, "SENDING", retry.Backoff(60, 60))
     if warm:
         delivery.drain(zone.pk)
     store.faults = faults
