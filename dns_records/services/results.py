@@ -79,14 +79,18 @@ def applied(
             if (by := superseded.get(change.pk)) is not None:
                 change.status = ChangeStatus.SUPERSEDED
                 change.superseded_by_id = by
-        Change.objects.filter(pk__in=[change.pk for change in rows]).update(
-            status=ChangeStatus.APPLIED,
-            applied_at=now,
-            next_check_at=now,
-            check_deadline_at=deadline,
-        )
+        # Each row once: of one that moves twice in a transaction PostgreSQL looks up
+        # at COMMIT what it refers to, and would wait for who has locked the name.
+        plain = [change.pk for change in rows if change.pk not in superseded]
         replaced = [change for change in rows if change.pk in superseded]
-        Change.objects.bulk_update([*older, *replaced], ["status", "superseded_by"])
+        when = {
+            "applied_at": now,
+            "next_check_at": now,
+            "check_deadline_at": deadline,
+        }
+        Change.objects.filter(pk__in=plain).update(status=ChangeStatus.APPLIED, **when)
+        Change.objects.bulk_update(replaced, ["status", "superseded_by", *when])
+        Change.objects.bulk_update(older, ["status", "superseded_by"])
         _remember_applied(batch, latest)
         moved = _move_to_verifying(run, batch, rows, deadline)
         _tell_superseded(older, {change.pk: change for change in rows})

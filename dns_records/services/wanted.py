@@ -83,8 +83,9 @@ def lock(zone: Zone, names: Collection[str]) -> Locked:
     OwnerName.objects.bulk_create(
         [OwnerName(zone=zone, name=name) for name in ordered], ignore_conflicts=True
     )
+    # No key of it changes, so that who refers to it need not wait.
     locked = (
-        OwnerName.objects.select_for_update()
+        OwnerName.objects.select_for_update(no_key=True)
         .filter(zone=zone, name__in=ordered)
         .order_by("name")
     )

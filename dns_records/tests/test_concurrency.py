@@ -13,11 +13,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from dns_records.models import Batch, Change, Zone
 from dns_records.providers.memory import Faults
 from dns_records.services import delivery, operations, sweep, verification
+from dns_records.services import wanted as wanted_services
 from dns_records.tests.world import (
     ANYONE,
     applied,
@@ -117,3 +118,32 @@ def test_everybody_at_once_loses_nothing_and_waits_for_nobody_for_ever() -> None
     for request in Request.objects.prefetch_related("events"):
         events = [event.sequence for event in request.events.all()]
         assert events == list(range(1, request.last_sequence + 1))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_results_do_not_wait_for_who_has_locked_the_name() -> None:
+    """The holder of the name may wait for the RRset, whose row the results move."""
+    zone = make_zone()
+    requests = [post(draft("put", "www", "A", f"192.0.2.{n}")) for n in (1, 2)]
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            wanted_services.lock(zone, {"www.example.test."})
+            locked.set()
+            assert done.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(closing, hold)
+        assert locked.wait(10)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        try:
+            delivery.drain(zone.pk)
+        finally:
+            done.set()
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+        holding.result()
+    assert [fresh(each).status for each in requests] == ["verifying"] * 2
