@@ -61,6 +61,7 @@ def test_restarted_while_the_consumer_posts(run: Run, stack: FaultStack) -> None
 def test_one_key_many_times_at_once(run: Run, stack: FaultStack) -> None:
     with run("29 one key, two bodies", ZONE, rest=1, kafka=0) as trial:
         trial.write(1)
+        trial.go_on()
         (name,) = trial.workload.names
         key = f"{name}=2"
         answers = asyncio.run(ask_at_once(stack, name, key))
