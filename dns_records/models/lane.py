@@ -82,10 +82,7 @@ class Batch(models.Model):
     reach the server; at ``recheck_at`` its RRsets are looked at once more.
     """
 
-    # A constraint below has its index.
-    lane = models.ForeignKey(
-        Lane, on_delete=models.CASCADE, related_name="batches", db_index=False
-    )
+    lane = models.ForeignKey(Lane, on_delete=models.CASCADE, related_name="batches")
     epoch = models.BigIntegerField()
     number = models.BigIntegerField()
     status = models.CharField(
