@@ -118,7 +118,7 @@ def test_what_bind_would_refuse_is_live_and_what_it_drops_is_refused(
     assert status(stack, zone, change("create", name, "A", "192.0.2.1")) == "completed"
     assert stack.resolve(name, server=address()) == {"192.0.2.1"}
     digest = f"12345 13 2 {'aa' * 32}"
-    body = {"zone": zone, "changes": [change("put", zone, "CDS", digest)]}
+    body = {"zone": zone, "changes": [change("create", zone, "CDS", digest)]}
     with stack.client() as client:
         answer = client.post("/api/v2/changesets/", json=body)
     assert answer.status_code == 400
