@@ -35,7 +35,7 @@ class NotSimple(Exception):
 
 
 @dataclass(eq=False)
-class Asked(Call):
+class SimpleCall(Call):
     """A simple change, or why there is none to be read."""
 
     change: Simple | DnsorchError
@@ -63,7 +63,7 @@ def is_simple(asked: object) -> TypeGuard[Simple]:
     return type(asked) is CreateRecord and not asked.ptr
 
 
-def submit(asked: Sequence[Asked], access: Access) -> None:
+def submit(asked: Sequence[SimpleCall], access: Access) -> None:
     """Accept or reject simple changes, each at most once for its idempotency key.
 
     Raises:
@@ -73,7 +73,7 @@ def submit(asked: Sequence[Asked], access: Access) -> None:
     together.run(asked, lambda new: _perform(new, access))
 
 
-def _perform(new: Sequence[Asked], access: Access) -> None:
+def _perform(new: Sequence[SimpleCall], access: Access) -> None:
     _read(new, access)
     lots = _lock(new)
     for each in new:
@@ -89,11 +89,11 @@ def _perform(new: Sequence[Asked], access: Access) -> None:
     lifecycle.open_all_queued(
         (each.request, [each.origin.received(), *each.entries]) for each in accepted
     )
-    for zone_id in {each.zone.pk: None for each in accepted}:
+    for zone_id in dict.fromkeys(each.zone.pk for each in accepted):
         wake.after_commit(zone_id)
 
 
-def _read(new: Sequence[Asked], access: Access) -> None:
+def _read(new: Sequence[SimpleCall], access: Access) -> None:
     """Find the zone of each, and what is to be done in it."""
     find = Remembering(_held(new))
     for each in new:
@@ -110,7 +110,7 @@ def _read(new: Sequence[Asked], access: Access) -> None:
             raise NotSimple
 
 
-def _held(new: Sequence[Asked]) -> Iterator[str]:
+def _held(new: Sequence[SimpleCall]) -> Iterator[str]:
     """Yield the names whose zone is not given."""
     for each in new:
         if isinstance(each.change, CreateRecord) and not each.change.zone:
@@ -120,7 +120,7 @@ def _held(new: Sequence[Asked]) -> Iterator[str]:
                 continue  # it is told why when it is read
 
 
-def _lock(new: Sequence[Asked]) -> dict[int, Lot]:
+def _lock(new: Sequence[SimpleCall]) -> dict[int, Lot]:
     """Lock the names of all, zone by zone in the order in which everybody does."""
     zones: dict[int, Zone] = {}
     wanted: dict[int, set[str]] = defaultdict(set)
@@ -131,7 +131,7 @@ def _lock(new: Sequence[Asked]) -> dict[int, Lot]:
     return {zone_id: Lot(zones[zone_id], wanted[zone_id]) for zone_id in sorted(zones)}
 
 
-def _plan(each: Asked, lot: Lot) -> None:
+def _plan(each: SimpleCall, lot: Lot) -> None:
     """Make one the wanted state in memory, or keep why it is refused."""
     assert not isinstance(each.change, DnsorchError)  # else it has an error
     if neighbours.looks_around(each.operations):

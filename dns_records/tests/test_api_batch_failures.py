@@ -37,7 +37,7 @@ class Failing:
         monkeypatch.setattr(changes, "submit", self)
         monkeypatch.setattr(together, "submit", self.together)
 
-    def together(self, asked: Sequence[together.Asked], access: Access) -> None:
+    def together(self, asked: Sequence[together.SimpleCall], access: Access) -> None:
         """Submit all, or fail with one of them."""
         if any(each.origin.idempotency_key == self.key for each in asked):
             raise self.error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -17,16 +17,16 @@ from dns_records.api.v2.batch_items import RecordItem
 from dns_records.api.v2.serializers import ChangesetBody
 from dns_records.api.writes import ChangingView
 from dns_records.services import changes, together
-from dns_records.services.parts import whole
-from dns_records.services.submissions import Asked
-from dns_records.services.together import Asked as SimpleCall
-from dns_records.services.together import NotSimple, is_simple
+from dns_records.services.parts import ManyZones, whole
+from dns_records.services.submissions import Asked, Submission
+from dns_records.services.together import NotSimple, SimpleCall, is_simple
 from dnsorch.api import errors, trace
 from dnsorch.api.strict_json import pointer
 from dnsorch.exceptions import DnsorchError, IdempotencyKeyReused
 from requests_tracker.api.tracking import idempotency_key, read_key
 from requests_tracker.api.v2.views import DOORWAY
 from requests_tracker.models import Source
+from requests_tracker.services.acceptance import Doorway
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
 from requests_tracker.services.together import CommitFailed
@@ -97,24 +97,56 @@ def items(request: HttpRequest) -> list[Any]:
     return found
 
 
-@dataclass(eq=False)
-class Waiting(SimpleCall):
-    """A simple item that waits to be executed with others."""
+@dataclass(frozen=True)
+class Item:
+    """One item: its change, or why there is none, whose it is, and who answers it."""
 
     index: int
-    item: Any
+    body: Any
+    origin: Origin
+    operation: object
+    doorway: Doorway
+    change: Submission | ManyZones | DnsorchError
+
+    def read(self) -> Asked:
+        """Return what is asked for, with its PTR records.
+
+        Raises:
+            DnsorchError: there is nothing to be read.
+        """
+        if isinstance(self.change, DnsorchError):
+            raise self.change
+        return whole(self.change)
+
+    def simple(self) -> SimpleCall | None:
+        """Return the call that may go with others; None if it is not simple."""
+        if isinstance(self.change, DnsorchError) or is_simple(self.change):
+            return SimpleCall(self.origin, self.operation, self.doorway, self.change)
+        return None
 
 
-def _fits(simple: Waiting, waiting: list[Waiting]) -> bool:
-    """Whether an item may go with those that wait: another key, and not too many.
+@dataclass
+class Waiting:
+    """Simple items that wait to be executed together."""
 
-    Their names stay locked until all are stored.
-    """
-    key = simple.origin.idempotency_key
-    if key and any(key == each.origin.idempotency_key for each in waiting):
-        return False  # it is told what the first one was told
-    weight = sum(each.weight for each in (*waiting, simple))
-    return len(waiting) < MAX_TOGETHER and weight <= MAX_WEIGHT
+    items: list[Item] = field(default_factory=list)
+    calls: list[SimpleCall] = field(default_factory=list)
+
+    def takes(self, call: SimpleCall) -> bool:
+        """Whether another may go with them: another key, and not too many.
+
+        Their names stay locked until all are stored.
+        """
+        key = call.origin.idempotency_key
+        if key and any(key == each.origin.idempotency_key for each in self.calls):
+            return False  # it is told what the first one was told
+        weight = sum(each.weight for each in (*self.calls, call))
+        return len(self.calls) < MAX_TOGETHER and weight <= MAX_WEIGHT
+
+    def add(self, item: Item, call: SimpleCall) -> None:
+        """Have an item wait."""
+        self.items.append(item)
+        self.calls.append(call)
 
 
 class Run:
@@ -130,89 +162,101 @@ class Run:
     def all(self, asked: list[Any]) -> list[dict[str, Any]]:
         """Execute the items in order and return their results."""
         results: list[dict[str, Any]] = []
-        waiting: list[Waiting] = []
-        for index, item in enumerate(asked):
-            simple = self._simple(index, item)
-            if simple is None or not _fits(simple, waiting):
+        waiting = Waiting()
+        for index, body in enumerate(asked):
+            item = self._item(index, body)
+            call = None if self.view.dry_run else item.simple()
+            if call is None or not waiting.takes(call):
                 results += self._together(waiting)
-                waiting = []
-            if simple is None:
-                results.append(self._one(index, item))
+                waiting = Waiting()
+            if call is None:
+                results.append(self._one(item))
             else:
-                waiting.append(simple)
+                waiting.add(item, call)
         return results + self._together(waiting)
 
-    def _simple(self, index: int, item: Any) -> Waiting | None:
-        """Return an item that others may be accepted with, in one transaction."""
-        if self.view.dry_run:
-            return None
-        change: object
+    def _item(self, index: int, body: Any) -> Item:
+        """Read an item; what is wrong with it is told when it is executed."""
+        envelope = body if isinstance(body, dict) else {}
+        is_record = "record" in envelope
+        asked = envelope.get("record" if is_record else "changeset")
+        fields = self._fields(index, envelope, is_record)
+        action = batch_items.action_of(asked) if is_record else "changeset"
+        change: Submission | ManyZones | DnsorchError
         try:
-            change = batch_items.read(item)
+            change = batch_items.read(body)
         except DnsorchError as error:
             change = error
-        if isinstance(change, DnsorchError) or is_simple(change):
-            call = self._call(index, item)
-            return Waiting(**call, change=change, index=index, item=item)
-        return None
+        return Item(
+            index,
+            body,
+            origin=self.view.origin(action, **fields),
+            operation=asked if is_record else {"changeset": asked},
+            doorway=accepted.DOORWAY if is_record else DOORWAY,
+            change=change,
+        )
 
-    def _together(self, waiting: list[Waiting]) -> list[dict[str, Any]]:
+    def _together(self, waiting: Waiting) -> list[dict[str, Any]]:
         """Execute items in one transaction; where that does not work, one by one."""
         lost: DatabaseError | None = None
-        if len(waiting) > 1 and not self.blocked:
+        if len(waiting.calls) > 1 and not self.blocked:
             try:
-                together.submit(waiting, self.view.access)
+                together.submit(waiting.calls, self.view.access)
             except (NotSimple, DnsorchError, DatabaseError) as error:
                 logger.info("batch taken apart", why=type(error).__name__)
             except CommitFailed as error:
                 lost = error.cause
             else:
-                return [self._result(each.answer, each.origin) for each in waiting]
-        return [self._alone(each, lost) for each in waiting]
+                return [
+                    self._result(each.answer, each.origin) for each in waiting.calls
+                ]
+        return [self._alone(each, lost) for each in waiting.items]
 
-    def _alone(self, each: Waiting, lost: DatabaseError | None) -> dict[str, Any]:
+    def _alone(self, item: Item, lost: DatabaseError | None) -> dict[str, Any]:
         """Execute an item by itself; ``lost`` is why nobody knows if it was before."""
-        if lost is None or each.origin.idempotency_key:
-            return self._one(each.index, each.item)
-        return self._failed(lost, each.index, batch_items.zone_if_known(each.item))
+        if lost is None or item.origin.idempotency_key:
+            return self._one(item)
+        return self._failed(lost, item, batch_items.zone_if_known(item.body))
 
-    def _one(self, index: int, item: Any) -> dict[str, Any]:
+    def _one(self, item: Item) -> dict[str, Any]:
         # Looked up only where it matters: for a record it takes a statement.
-        zone = batch_items.zone_if_known(item) if self.blocked else None
+        zone = batch_items.zone_if_known(item.body) if self.blocked else None
         try:
             # Where the zone of what failed is not known, it may be any.
             if zone is not None and self.blocked & {zone, ""}:
                 raise EarlierItemFailed()
-            return self._execute(index, item)
+            return self._execute(item)
         except (DnsorchError, DatabaseError) as error:
             if zone is None:
-                zone = batch_items.zone_if_known(item)
-            return self._failed(error, index, zone)
+                zone = batch_items.zone_if_known(item.body)
+            return self._failed(error, item, zone)
 
-    def _failed(self, error: Exception, index: int, zone: str) -> dict[str, Any]:
+    def _failed(self, error: Exception, item: Item, zone: str) -> dict[str, Any]:
         """Return the problem of what was not executed; block its zone if need be."""
         translated = errors.translate(error)
         if translated.status >= 500:
-            logger.warning("batch item failed", index=index, exc_info=error)
+            logger.warning("batch item failed", index=item.index, exc_info=error)
         if translated.retryable or translated.status >= 500:
             self.blocked.add(zone)
         problem = errors.problem(translated, self.view.request)
         return {"status": problem.status, "body": problem.body, "replayed": False}
 
-    def _execute(self, index: int, item: Any) -> dict[str, Any]:
-        call = self._call(index, item)
-
-        def read() -> Asked:
-            return whole(batch_items.read(item))
-
+    def _execute(self, item: Item) -> dict[str, Any]:
+        access, origin = self.view.access, item.origin
         if self.view.dry_run:
-            plan = changes.dry_run(read, access=self.view.access, origin=call["origin"])
+            plan = changes.dry_run(item.read, access=access, origin=origin)
             return {"status": 200, "body": plan, "replayed": False}
         try:
-            answer = changes.submit(read, access=self.view.access, **call)
+            answer = changes.submit(
+                item.read,
+                access=access,
+                origin=origin,
+                operation=item.operation,
+                doorway=item.doorway,
+            )
         except IdempotencyKeyReused as error:
-            return self._result(error, call["origin"])
-        return self._result(answer, call["origin"])
+            return self._result(error, origin)
+        return self._result(answer, origin)
 
     def _result(
         self, answer: Answer | IdempotencyKeyReused | None, origin: Origin
@@ -224,19 +268,6 @@ class Run:
             "status": answer.status,
             "body": answer.body,
             "replayed": answer.replayed,
-        }
-
-    def _call(self, index: int, item: Any) -> dict[str, Any]:
-        """Return whose an item is, what its key stands for, and who answers it."""
-        envelope = item if isinstance(item, dict) else {}
-        is_record = "record" in envelope
-        asked = envelope.get("record" if is_record else "changeset")
-        fields = self._fields(index, envelope, is_record)
-        action = batch_items.action_of(asked) if is_record else "changeset"
-        return {
-            "origin": self.view.origin(action, **fields),
-            "operation": asked if is_record else {"changeset": asked},
-            "doorway": accepted.DOORWAY if is_record else DOORWAY,
         }
 
     def _fields(
