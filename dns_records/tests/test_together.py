@@ -146,7 +146,7 @@ def test_what_fails_within_is_done_one_by_one(
     def broken(*args: Any) -> None:
         raise error
 
-    monkeypatch.setattr(idempotency, "settle_all", broken)
+    monkeypatch.setattr(tracker, "_answer", broken)
     results = run(api, add("a"), add("b", idempotency_key="k"))
     assert statuses(results) == [202, 202]
     assert rows() == (2, 8, 2, 2, 1)

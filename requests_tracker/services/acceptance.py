@@ -33,6 +33,20 @@ class Doorway:
     render_error: Callable[[DnsorchError, Request], Answer]
     render_all: Callable[[Sequence[Request]], list[Answer]] | None = None
 
+    @classmethod
+    def for_many(
+        cls,
+        render_all: Callable[[Sequence[Request]], list[Answer]],
+        render_error: Callable[[DnsorchError, Request], Answer],
+    ) -> Doorway:
+        """Return a doorway that answers one request as it answers several."""
+
+        def render(request: Request) -> Answer:
+            (answer,) = render_all([request])
+            return answer
+
+        return cls(render, render_error, render_all)
+
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
         """Return the answers to accepted requests, in their order."""
         if self.render_all is not None:
@@ -118,7 +132,7 @@ def _run_once(
             answer = doorway.render(request)
             log(request, answer)
         if key:
-            idempotency.settle(key, answer)
+            idempotency.settle_all([(key, answer)])
         return answer
 
 

@@ -45,7 +45,7 @@ def fingerprint(operation: object) -> str:
 
 
 def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | None:
-    """Take ``key`` in the running transaction, which has to :func:`settle` it.
+    """Take ``key`` in the running transaction, which has to :func:`settle_all` it.
 
     Returns the row, or the first answer where somebody else was faster, or None
     without a key.
@@ -54,19 +54,12 @@ def claim(owner: str, key: str, operation: str) -> IdempotencyKey | Answer | Non
         IdempotencyInProgress: somebody else holds it for longer than two seconds.
         IdempotencyKeyReused: the key was used for another operation.
     """
-    if not key or not failpoints.stands("idempotency_row"):
+    if not key:
         return None
-    mine = IdempotencyKey(
-        owner=owner, key=key, fingerprint=operation, created_at=clock.now()
-    )
-    _insert([mine])
-    row = IdempotencyKey.objects.get(owner=owner, key=key)
-    if row.pk == mine.pk:
-        return mine
-    if _forgotten(row):
-        row.delete()
-        return claim(owner, key, operation)
-    return _answer(row, operation)
+    found = claim_all(owner, {key: operation}).get(key)
+    if isinstance(found, IdempotencyKeyReused):
+        raise found
+    return found
 
 
 def claim_all(
@@ -96,9 +89,7 @@ def claim_all(
             found[row.key] = own[row.pk]
         elif _forgotten(row):
             row.delete()
-            taken = claim(owner, row.key, operations[row.key])
-            assert taken is not None  # there is a key
-            found[row.key] = taken
+            found |= claim_all(owner, {row.key: operations[row.key]})
         else:
             try:
                 found[row.key] = _answer(row, operations[row.key])
@@ -126,16 +117,6 @@ def settle_all(answers: Iterable[tuple[IdempotencyKey, Answer]]) -> None:
             "response_body",
             "response_location",
         ],
-    )
-
-
-def settle(row: IdempotencyKey, answer: Answer) -> None:
-    """Keep the answer with its key, in the transaction of its request."""
-    IdempotencyKey.objects.filter(pk=row.pk).update(
-        request_id=answer.request_id,
-        response_status=answer.status,
-        response_body=answer.body,
-        response_location=answer.location,
     )
 
 

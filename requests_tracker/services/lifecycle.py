@@ -115,12 +115,7 @@ def open_all_queued(accepted: Iterable[tuple[Request, Sequence[Entry]]]) -> None
         status.check(request.status, Status.QUEUED)
         request.status = Status.QUEUED
         request.deadline_at = deadline(request.received_at)
-    events = []
-    for request, entries in accepted:
-        request.first_events = timeline.rows(request, entries)
-        events += request.first_events
-    Request.objects.bulk_create([request for request, _ in accepted])
-    RequestEvent.objects.bulk_create(events)
+    _insert_all(accepted)
 
 
 def open_parent(
@@ -226,8 +221,15 @@ def open_rejected(
 
 
 def _insert(request: Request, entries: Sequence[Entry]) -> None:
-    events = timeline.rows(request, entries)
-    Request.objects.bulk_create([request])
+    _insert_all([(request, entries)])
+
+
+def _insert_all(opened: Sequence[tuple[Request, Sequence[Entry]]]) -> None:
+    events: list[RequestEvent] = []
+    for request, entries in opened:
+        request.first_events = timeline.rows(request, entries)
+        events += request.first_events
+    Request.objects.bulk_create([request for request, _ in opened])
     RequestEvent.objects.bulk_create(events)
 
 

@@ -41,6 +41,7 @@ def bodies(requests: Sequence[Request]) -> list[dict[str, Any]]:
 
 
 def _warnings(requests: Sequence[Request]) -> dict[UUID, list[Any]]:
+    # Of several that say so the first one counts: it comes last here.
     return {
         request_id: event.data.get("warnings", [])
         for request_id, events in tracker.requests.events_of(requests).items()
@@ -82,10 +83,4 @@ def render_all(requests: Sequence[Request]) -> list[Answer]:
     ]
 
 
-def render(request: Request) -> Answer:
-    """Return the answer to an accepted change of a record."""
-    (answer,) = render_all([request])
-    return answer
-
-
-DOORWAY = Doorway(render, render_error, render_all)
+DOORWAY = Doorway.for_many(render_all, render_error)

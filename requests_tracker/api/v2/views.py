@@ -42,13 +42,7 @@ def render_all(requests: Sequence[Request]) -> list[Answer]:
     ]
 
 
-def render(request: Request) -> Answer:
-    """Return the answer to an accepted v2 write."""
-    (answer,) = render_all([request])
-    return answer
-
-
-DOORWAY = Doorway(render, render_error, render_all)
+DOORWAY = Doorway.for_many(render_all, render_error)
 MADE: dict[Any, Any] = {
     200: or_plan("RequestOrPlan", schemas.RequestV2),
     202: schemas.RequestV2,
