@@ -277,10 +277,8 @@ class Provider(ABC):
     def writes(cls, rtype: str, options: Mapping[str, Any] | None = None) -> bool:
         """Say whether RRs of a type that dnsorch takes can be written.
 
-        ``options`` are those of the backend: what is behind the driver may take less.
+        ``options`` are those of a backend, behind which a server may take less.
         """
-        if rtype in (options or {}).get("unwritable_types", ()):
-            return False
         if rtype in cls.supported_types:
             return True
         return cls.writes_unknown_types and rtype.startswith("TYPE")
@@ -288,8 +286,7 @@ class Provider(ABC):
     @classmethod
     def checks_names(cls, options: Mapping[str, Any]) -> bool:
         """Say whether the server refuses A, AAAA and MX of what is no host name."""
-        option = cls.options.get("check_names")
-        return bool(options.get("check_names", option.default if option else False))
+        return False
 
     def _check_types(self, changes: Sequence[RRsetChange]) -> None:
         for change in changes:

@@ -96,6 +96,17 @@ class Rfc2136Provider(Provider):
     can_list = True
     lists_by = "transfer"
 
+    @classmethod
+    def writes(cls, rtype: str, options: Mapping[str, Any] | None = None) -> bool:
+        """Say whether the server of a backend takes RRs of a type."""
+        taken = rtype not in (options or {}).get("unwritable_types", ())
+        return taken and super().writes(rtype, options)
+
+    @classmethod
+    def checks_names(cls, options: Mapping[str, Any]) -> bool:
+        """Say whether the server refuses A, AAAA and MX of what is no host name."""
+        return bool(options.get("check_names", cls.options["check_names"].default))
+
     def _configure(self, options: Mapping[str, Any]) -> None:
         _check(options)
         self._route = Route(

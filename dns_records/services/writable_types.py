@@ -54,9 +54,9 @@ def _check(zone: Zone, operation: Operation) -> None:
     except Misconfigured:
         return  # Whoever delivers says so.
     options = zone.backend.options
-    if not provider.writes(rtype) or (gives and not provider.writes(rtype, options)):
-        types = (each for each in provider.supported_types)
-        written = ", ".join(sorted(t for t in types if provider.writes(t, options)))
+    if not provider.writes(rtype, options if gives else None):
+        types = sorted(provider.supported_types)
+        written = ", ".join(each for each in types if provider.writes(each, options))
         raise UnsupportedByBackend(
             f"The backend {zone.backend.name} ({driver}) cannot write records of type"
             f" {rtype}; it writes {written}."
