@@ -152,7 +152,7 @@ def _read_one(draft: Draft, zone: str, mistakes: Mistakes) -> Operation | None:
         pointer=at,
         ptr=draft.ptr,
         expires=_expires(draft, rtype.name, records, zone, mistakes),
-        expires_at="expires" if draft.expires else "expires_at",
+        expires_field="expires" if draft.expires else "expires_at",
     )
 
 

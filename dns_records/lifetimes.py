@@ -38,7 +38,7 @@ def check(operations: Sequence[Operation], starts: datetime) -> None:
     """
     reasons = tuple(
         Reason(
-            f"{operation.pointer}/{operation.expires_at}",
+            f"{operation.pointer}/{operation.expires_field}",
             ExpiresInPast.code,
             f"expected a time after {clock.iso(starts)}",
         )
@@ -66,7 +66,7 @@ def notices(
                 "expires_before_ttl",
                 f"{name} {rtype} lives for {seconds:.0f} s and is cached for "
                 f"{image.ttl} s (its TTL): caches may hold it longer than it lives",
-                f"{operation.pointer}/{operation.expires_at}",
+                f"{operation.pointer}/{operation.expires_field}",
             )
 
 

@@ -57,7 +57,7 @@ class Operation:
     operation stands in the body (RFC 6901). ``ptr`` says whether the PTR records of
     its addresses go with it; None leaves that to the zone. ``expires`` says when
     records go by themselves, None for never; an ``add`` leaves the life of what it
-    does not name. ``expires_at`` is the field of the body that says so.
+    does not name. ``expires_field`` is the field of the body that says so.
     """
 
     action: str
@@ -69,7 +69,7 @@ class Operation:
     pointer: str = ""
     ptr: bool | None = None
     expires: Mapping[str, datetime | None] = field(default_factory=dict)
-    expires_at: str = "expires_at"
+    expires_field: str = "expires_at"
 
 
 @dataclass(frozen=True)

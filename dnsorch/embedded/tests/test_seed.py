@@ -27,8 +27,6 @@ def directory(settings: Settings, tmp_path: Path) -> Path:
     settings.DNSORCH_PORT_DNS = 5354
     settings.DNSORCH_NAMESERVERS = []
     settings.DNSORCH_TSIG_KEY_FILE = ""
-    # A slow hash of the password is not what these tests are about.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return tmp_path
 
 
