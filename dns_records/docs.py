@@ -48,6 +48,9 @@ the zone, or it is the one that deletes (RFC 8078) |
 `direct-dnskey` is set; the driver `powerdns` does not write them |
 | PowerDNS, by DNS UPDATE | TYPEnnn | FORMERR; by its API it takes them |
 | PowerDNS, by DNS UPDATE | CAA with an empty value | serves one octet 0 |
+| PowerDNS | SVCB and HTTPS with `(`, `)` or `;` in the value of a `keyNNN` | by its \
+API 422; by DNS UPDATE it takes them, and breaks off every transfer of the zone from \
+then on |
 | PowerDNS, by its API | LOC above 21374836.47 m | 422 |
 | PowerDNS, by its API | names with `"`, `(`, `)`, `;`, `@` or `$` in a label | 422 |
 """

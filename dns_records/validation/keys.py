@@ -12,6 +12,7 @@ import dns.exception
 import dns.name
 import dns.rdata
 from dns.dnssectypes import Algorithm
+from dns.rdtypes.ANY.CERT import CERT
 from dns.rdtypes.ANY.DNSKEY import DNSKEY
 from dns.rdtypes.ANY.SSHFP import SSHFP
 from dns.rdtypes.ANY.ZONEMD import ZONEMD
@@ -30,6 +31,7 @@ _ZONE_KEY = 0x100
 _DELETE = {"CDS": "0 0 0 00", "CDNSKEY": "0 3 0 AA=="}
 _STRONG_DIGESTS = frozenset({2, 4})
 _PRIVATE = 255  # RFC 7218 section 2
+_CERT_RESERVED = frozenset({0, 255, 65_535})
 _TLSA_KNOWN = {"usage": range(4), "selector": range(2), "mtype": range(3)}
 _SSH_ALGORITHMS = frozenset({1, 2, 3, 4, 6})  # RFC 4255, 6594, 7479, 8709
 _SSH_FINGERPRINTS = frozenset({1, 2})
@@ -159,6 +161,20 @@ def digest_type(context: Context, record: Record) -> Iterator[Problem]:
             "digest_type",
             f"The digest type {value.digest_type} is not one for new records; those are"
             " 2 (SHA-256) and 4 (SHA-384).",
+        )
+
+
+@FAMILY.rule("cert-type", "RFC 4398 section 2.1")
+def cert_type(context: Context, record: Record) -> Iterator[Problem]:
+    """The certificate type of a CERT is not a reserved one (RFC 4398 section 2.1).
+
+    An error, since PowerDNS does not take 0.
+    """
+    cert = record.rdata.value
+    if isinstance(cert, CERT) and cert.certificate_type in _CERT_RESERVED:
+        yield error(
+            "cert_type_reserved",
+            f"The certificate type {int(cert.certificate_type)} is reserved.",
         )
 
 

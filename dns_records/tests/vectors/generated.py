@@ -66,37 +66,47 @@ def prefix(address: str, least: int, length: int) -> str:
     return f"{2 if ':' in address else 1}:{address}/{max(least, length)}"
 
 
+def svcb(others: Text = quoted(1, 30)) -> Text:
+    """Return services and aliases; ``others`` are values of a key without a name."""
+    params = {
+        "alpn": st.lists(
+            st.from_regex(r"[a-z0-9/.-]{1,9}", fullmatch=True), min_size=1, max_size=3
+        ).map(",".join),
+        "port": U16,
+        "ipv4hint": st.lists(V4, min_size=1, max_size=3).map(",".join),
+        "ipv6hint": st.lists(V6, min_size=1, max_size=3).map(",".join),
+        "key667": others,
+    }
+    service = st.tuples(
+        st.integers(1, 65_535).map(str),
+        HOST | st.just("."),
+        st.fixed_dictionaries({}, optional=params).map(
+            lambda found: " ".join(f"{key}={value}" for key, value in found.items())
+        ),
+    ).map(lambda parts: " ".join(part for part in parts if part))
+    return service | NAME.map("0 {}".format)
+
+
+def loc(highest: int = 2**32 - 10_000_001) -> Text:
+    """Return places; altitudes are up to ``highest`` cm."""
+    place = words(
+        *(st.integers(0, 59).map(str) for _ in range(2)),
+        st.integers(0, 59_999).map(lambda ms: f"{ms / 1000:.3f}"),
+    )
+    altitude = st.integers(-10_000_000, highest).map(lambda cm: f"{cm / 100:.2f}m")
+    length = st.tuples(st.integers(0, 9), st.integers(0, 6)).map(
+        lambda pair: f"{pair[0] * 10**pair[1] / 100:.2f}m"
+    )
+    sides = (place, st.sampled_from("NS"), place, st.sampled_from("EW"))
+    return words(*sides, altitude, length, length, length)
+
+
 _SIXTY_FOUR = words(U16, st.binary(min_size=8, max_size=8).map(groups))
-_LENGTH = st.tuples(st.integers(0, 9), st.integers(0, 6)).map(
-    lambda pair: f"{pair[0] * 10**pair[1] / 100:.2f}m"
-)
-_PLACE = words(
-    *(st.integers(0, 59).map(str) for _ in range(2)),
-    st.integers(0, 59_999).map(lambda ms: f"{ms / 1000:.3f}"),
-)
-_ALTITUDE = st.integers(-10_000_000, 2_000_000_000).map(lambda cm: f"{cm / 100:.2f}m")
 _APL_ITEM = st.tuples(
     st.sampled_from(["", "!"]),
     V4.map(lambda address: prefix(address, 32, 32))
     | V6.map(lambda address: prefix(address, 128, 128)),
 ).map("".join)
-_PARAMS = {
-    "alpn": st.lists(
-        st.from_regex(r"[a-z0-9/.-]{1,9}", fullmatch=True), min_size=1, max_size=3
-    ).map(",".join),
-    "port": U16,
-    "ipv4hint": st.lists(V4, min_size=1, max_size=3).map(",".join),
-    "ipv6hint": st.lists(V6, min_size=1, max_size=3).map(",".join),
-    "key667": quoted(1, 30),
-}
-_SERVICE = st.tuples(
-    st.integers(1, 65_535).map(str),
-    HOST | st.just("."),
-    st.fixed_dictionaries({}, optional=_PARAMS).map(
-        lambda params: " ".join(f"{key}={value}" for key, value in params.items())
-    ),
-).map(lambda parts: " ".join(part for part in parts if part))
-_SVCB = _SERVICE | NAME.map("0 {}".format)
 _TLSA = words(U8, U8, st.just("0"), hexed(1, 60)) | digest(
     words(U8, U8), {1: 32, 2: 64}
 )
@@ -113,7 +123,7 @@ VALUES: Mapping[str, Text] = {
     ),
     "CDNSKEY": words(U16, st.just("3 15"), base64ed(32, 32)),
     "CDS": digest(words(U16, st.integers(1, 16).map(str)), HASH_OCTETS),
-    "CERT": words(U16, U16, U8, base64ed(1, 60)),
+    "CERT": words(st.integers(1, 254).map(str), U16, U8, base64ed(1, 60)),
     "CNAME": NAME,
     "CSYNC": words(
         U32,
@@ -127,20 +137,11 @@ VALUES: Mapping[str, Text] = {
     "EUI48": st.binary(min_size=6, max_size=6).map(lambda octets: octets.hex("-")),
     "EUI64": st.binary(min_size=8, max_size=8).map(lambda octets: octets.hex("-")),
     "HINFO": words(quoted(), quoted()),
-    "HTTPS": _SVCB,
+    "HTTPS": svcb(),
     "KX": words(U16, HOST),
     "L32": words(U16, V4),
     "L64": _SIXTY_FOUR,
-    "LOC": words(
-        _PLACE,
-        st.sampled_from("NS"),
-        _PLACE,
-        st.sampled_from("EW"),
-        _ALTITUDE,
-        _LENGTH,
-        _LENGTH,
-        _LENGTH,
-    ),
+    "LOC": loc(),
     "LP": words(U16, NAME),
     "MX": words(U16, HOST),
     "NAPTR": words(U16, U16, quoted(0, 9), quoted(0, 30), st.just('""'), NAME),
@@ -153,7 +154,7 @@ VALUES: Mapping[str, Text] = {
     "SPF": st.lists(quoted(), min_size=1, max_size=3).map(" ".join),
     "SRV": words(U16, U16, U16, HOST | st.just(".")),
     "SSHFP": digest(U8, {1: 20, 2: 32}),
-    "SVCB": _SVCB,
+    "SVCB": svcb(),
     "TLSA": _TLSA,
     "TXT": st.lists(quoted(), min_size=1, max_size=3).map(" ".join),
     "TYPE65280": st.binary(max_size=60).map(
