@@ -14,7 +14,8 @@ class ScheduledChange(models.Model):
     """What a request with ``not_before`` asks for, in canonical form.
 
     It is planned when it is due; the row stays as long as its request, which may be
-    tried again from it.
+    tried again from it. ``access`` is what who asked may do, for the PTR records that
+    go with it; a release before this one left it out, and then none go.
     """
 
     request = models.OneToOneField(
@@ -22,6 +23,7 @@ class ScheduledChange(models.Model):
     )
     zone = models.ForeignKey(Zone, on_delete=models.CASCADE, related_name="+")
     operations: models.JSONField[Any, list[dict[str, Any]]] = models.JSONField()
+    access: models.JSONField[Any, dict[str, Any] | None] = models.JSONField(null=True)
 
     def __str__(self) -> str:
         return f"{len(self.operations)} operation(s) of {self.request_id}"

@@ -30,6 +30,8 @@ def dump_arguments(
             "ttl": expected.ttl,
             "records": None if records is None else list(records),
         }
+    if operation.ptr is not None:
+        arguments["ptr"] = operation.ptr
     if operation.expires:
         arguments["expires"] = {
             record: at and at.isoformat() for record, at in operation.expires.items()
@@ -62,6 +64,7 @@ def read_operation(action: str, key: Key, arguments: Mapping[str, Any]) -> Opera
             None if expected["records"] is None else tuple(expected["records"]),
             expected["ttl"],
         ),
+        ptr=arguments.get("ptr"),
         expires={
             record: at and datetime.fromisoformat(at)
             for record, at in arguments.get("expires", {}).items()

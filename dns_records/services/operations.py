@@ -25,6 +25,8 @@ from dns_records.services import (
     zones,
 )
 from dns_records.services.changes import Prepared
+from dns_records.services.parts import whole
+from dns_records.services.submissions import Asked
 from dnsorch.exceptions import IllegalTransition
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
@@ -111,8 +113,10 @@ def retry(access: Access, origin: Origin, request: Request, doorway: Doorway) ->
     )
 
 
-def what_failed(access: Access, request: Request) -> Retry:
+def what_failed(access: Access, request: Request) -> Asked:
     """Return what a failed request asked for, to be planned or submitted again.
+
+    PTR records that are there already do not go with it once more.
 
     Raises:
         IllegalTransition: it has not failed.
@@ -125,7 +129,7 @@ def what_failed(access: Access, request: Request) -> Retry:
         raise IllegalTransition("what is left of the drift can be resolved anew")
     if request.action == imports.ACTION:
         raise IllegalTransition("an import is not retried: import the zone anew")
-    return Retry(request, zone)
+    return whole(Retry(request, zone))
 
 
 def _failed(access: Access, request: Request) -> Zone:

@@ -21,7 +21,7 @@ from dns_records.plan import Operation
 from dns_records.services import changes, companions, wanted, zones
 from dns_records.services.changes import Prepared
 from dns_records.services.companions import Names
-from dns_records.services.submissions import Asked, Postponed, Ready, Submission
+from dns_records.services.submissions import Asked, Postponed, Submission
 from dnsorch.tokens.access import Access
 from requests_tracker.models import OnFailure, Request, Step
 from requests_tracker.services import lifecycle
@@ -94,7 +94,7 @@ class Whole:
 
     asked: Submission | Spanning
 
-    def prepare(self, access: Access, request: Request) -> Ready:
+    def prepare(self, access: Access, request: Request) -> Prepared | Parts:
         """Find the zones, lock all names, plan.
 
         Raises:
@@ -109,7 +109,9 @@ class Whole:
             except _NamesGrew as grew:
                 before = grew.names
 
-    def _prepared(self, access: Access, request: Request, before: Names) -> Ready:
+    def _prepared(
+        self, access: Access, request: Request, before: Names
+    ) -> Prepared | Parts:
         if before:
             for zone in Zone.objects.filter(pk__in=list(before)).order_by("pk"):
                 wanted.lock(zone, before[zone.pk])
@@ -124,7 +126,7 @@ class Whole:
             # Somebody may hold one of them and wait for one of ours: in order, then.
             raise _NamesGrew(locked)
         prepared = companions.add(prepared, found)
-        ready: Ready = prepared[0]
+        ready: Prepared | Parts = prepared[0]
         if len(prepared) > 1:
             how = getattr(self.asked, "on_failure", OnFailure.KEEP)
             ready = Parts(prepared, how)
@@ -138,9 +140,20 @@ class Whole:
         return [self.asked.prepare(access, request)]
 
 
+@dataclass(frozen=True)
+class WholeLater(Whole):
+    """A submission that is planned when it is due, with its PTR records then."""
+
+    asked: Postponed
+
+    def postpone(self, access: Access, request: Request, origin: Origin) -> None:
+        """Judge it by itself and store it, with its request."""
+        self.asked.postpone(access, request, origin)
+
+
 def whole(asked: Submission | Spanning) -> Asked:
-    """Return what is asked for with its PTR records; what is planned later has none."""
-    return asked if isinstance(asked, Postponed) else Whole(asked)
+    """Return what is asked for with its PTR records."""
+    return WholeLater(asked) if isinstance(asked, Postponed) else Whole(asked)
 
 
 class _NamesGrew(Exception):
@@ -166,10 +179,29 @@ class Parts:
             ChangesetTooLarge: a part does not fit into one message.
         """
         request.zone, request.on_failure = "", self.on_failure
+        entries = [origin.received(), *self._entries()]
+        lifecycle.open_parent(request, entries, count=len(self.prepared))
+        self._store_parts(request, origin)
+
+    def open(self, request: Request) -> None:
+        """Make the parts of a request that waited for its time.
+
+        Raises:
+            ChangesetTooLarge: a part does not fit into one message.
+        """
+        lifecycle.divide(request, self._entries(), count=len(self.prepared))
+        self._store_parts(request, Origin.of(request))
+
+    def _store_parts(self, request: Request, origin: Origin) -> None:
+        for each in self.prepared:
+            part = lifecycle.part(request, zone=each.plan.zone)
+            changes.describe(part, [step.operation for step in each.plan.steps])
+            changes.store(part, origin, each)
+
+    def _entries(self) -> list[Entry]:
         zones_text = ", ".join(each.plan.zone for each in self.prepared)
         count = sum(len(each.plan.steps) for each in self.prepared)
-        entries = [
-            origin.received(),
+        return [
             Entry(
                 Step.VALIDATED,
                 f"{count} change(s) of {zones_text} are valid; each zone's are all or "
@@ -179,11 +211,6 @@ class Parts:
             Entry(Step.STORED, f"stored as {len(self.prepared)} parts"),
             Entry(Step.ENQUEUED, "its parts wait in the lanes of their zones"),
         ]
-        lifecycle.open_parent(request, entries, count=len(self.prepared))
-        for each in self.prepared:
-            part = lifecycle.part(request, zone=each.plan.zone)
-            changes.describe(part, [step.operation for step in each.plan.steps])
-            changes.store(part, origin, each)
 
     def answer(self) -> dict[str, Any]:
         """Return the plan of each zone as a dry run does, and the digest of all."""

@@ -6,8 +6,7 @@ on the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,12 +16,13 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from dns_records import lifetimes, plan, ptr
+from dns_records import lifetimes, plan
 from dns_records.images import Key, Notice
-from dns_records.models import PtrPolicy, ScheduledChange, Zone
+from dns_records.models import ScheduledChange
 from dns_records.plan import Operation
-from dns_records.services import arguments, changes, outcomes, wake, wanted
+from dns_records.services import arguments, changes, outcomes, parts, wake, wanted
 from dns_records.services.changes import ChangeSet, Prepared
+from dns_records.services.parts import Parts
 from dns_records.services.wanted import Locked
 from dnsorch import clock, tracing
 from dnsorch.exceptions import DnsorchError, Invalid, Reason
@@ -77,9 +77,16 @@ class ScheduledChangeSet(ChangeSet):
         lifetimes.check(operations, self.not_before)
         alone = plan.alone(changes.context(zone), zone.default_ttl, operations)
         short = lifetimes.notices(operations, alone.images, self.not_before)
-        warnings = [*alone.warnings, *short, *_without_ptr(zone, operations)]
+        warnings = [*alone.warnings, *short]
         ScheduledChange.objects.bulk_create(
-            [ScheduledChange(request=request, zone=zone, operations=dump(operations))]
+            [
+                ScheduledChange(
+                    request=request,
+                    zone=zone,
+                    operations=dump(operations),
+                    access=_dump_access(access),
+                )
+            ]
         )
         entries = [
             origin.received(),
@@ -113,21 +120,8 @@ def at(changeset: ChangeSet, not_before: datetime | None) -> ChangeSet:
         raise TooFarAhead(detail, reasons=(reason,))
     if changeset.digest is not None:
         refuse(not_before, "/digest", "what is planned later cannot be approved now")
-    for draft in changeset.drafts:
-        if draft.ptr:
-            detail = "PTR records do not go with what waits for its time"
-            refuse(not_before, f"{draft.pointer}/ptr", detail)
     given = {each.name: getattr(changeset, each.name) for each in fields(ChangeSet)}
     return ScheduledChangeSet(**given, not_before=not_before)
-
-
-def _without_ptr(zone: Zone, operations: Sequence[Operation]) -> list[Notice]:
-    """Return a warning if the zone's addresses have PTR records, and these will not."""
-    addresses = [each for each in operations if each.key.type in ptr.ADDRESSES]
-    if zone.ptr_policy != PtrPolicy.ON or not addresses:
-        return []
-    detail = "PTR records do not go with what waits for its time"
-    return [Notice("ptr_not_scheduled", detail, addresses[0].pointer)]
 
 
 def refuse(not_before: datetime | None, pointer: str, detail: str) -> None:
@@ -189,55 +183,110 @@ def open_one(request_id: UUID, hurried_by: str = "") -> bool:
     It is queued then, or failed with the reason. ``hurried_by`` is who does not want
     to wait for its time.
     """
-    with _waiting(request_id) as found:
-        if found is None:
+    scheduled = _scheduled(request_id)
+    if scheduled is None:
+        return False
+    due = _Due(scheduled)
+    asked = due if scheduled.access is None else parts.Whole(due)
+    request = scheduled.request
+    try:
+        with transaction.atomic():
+            ready = asked.prepare(_load_access(scheduled), request)
+            if hurried_by:
+                lifecycle.bring_forward(request, clock.now(), hurried_by)
+            _open(request, ready)
+    except _WaitsNoMore:
+        return False
+    except DnsorchError as error:
+        if error.status >= 500:
+            raise
+        return _fail(scheduled, error, hurried_by)
+    return True
+
+
+def _open(request: Request, ready: Prepared | Parts) -> None:
+    if isinstance(ready, Parts):
+        ready.open(request)
+        return
+    lifecycle.move([request.pk], Status.QUEUED, changes.write(request, ready))
+    wake.after_commit(ready.locked.zone.pk)
+
+
+def _fail(scheduled: ScheduledChange, error: DnsorchError, hurried_by: str) -> bool:
+    """Fail what cannot be planned; say whether it still waited for that."""
+    with transaction.atomic():
+        waiting = Request.objects.filter(
+            pk=scheduled.pk, status=Status.SCHEDULED
+        ).select_for_update()
+        request = waiting.first()
+        if request is None:
             return False
-        request, locked, operations = found
-        zone = locked.zone
         if hurried_by:
             lifecycle.bring_forward(request, clock.now(), hurried_by)
-        try:
-            with transaction.atomic():
-                prepared = Prepared(locked, changes.build(locked, operations))
-                entries = changes.write(request, prepared)
-        except DnsorchError as error:
-            if error.status >= 500:
-                raise
-            outcomes.fail(zone.pk, {request.pk: error})
-            logger.info("scheduled change failed", code=error.code)
-            return True
-        lifecycle.move([request.pk], Status.QUEUED, entries)
-        wake.after_commit(zone.pk)
+        outcomes.fail(scheduled.zone_id, {request.pk: error})
+    logger.info("scheduled change failed", code=error.code)
     return True
 
 
 def cancel(request_id: UUID, by: str) -> bool:
     """Cancel a request that still waits for its time; say whether it did."""
-    with _waiting(request_id) as found:
-        if found is None:
-            return False
-        outcomes.cancel(found[1].zone.pk, [request_id], by)
+    scheduled = _scheduled(request_id)
+    if scheduled is None:
+        return False
+    try:
+        with transaction.atomic():
+            _lock(scheduled)
+            outcomes.cancel(scheduled.zone_id, [request_id], by)
+    except _WaitsNoMore:
+        return False
     return True
 
 
-@contextmanager
-def _waiting(
-    request_id: UUID,
-) -> Iterator[tuple[Request, Locked, list[Operation]] | None]:
-    """Lock a request that waits for its time, its names first; None if none does.
+class _WaitsNoMore(Exception):
+    """Somebody else has planned or cancelled it."""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """What a scheduled request asks for, to be planned now."""
+
+    scheduled: ScheduledChange
+
+    def prepare(self, access: Access, request: Request) -> Prepared:
+        """Lock its names, then its row, and plan."""
+        locked = _lock(self.scheduled)
+        return Prepared(locked, changes.build(locked, load(self.scheduled)))
+
+
+def _scheduled(request_id: UUID) -> ScheduledChange | None:
+    found = ScheduledChange.objects.select_related("zone__backend", "request")
+    return found.filter(pk=request_id, request__status=Status.SCHEDULED).first()
+
+
+def _lock(scheduled: ScheduledChange) -> Locked:
+    """Lock a request that waits for its time, its names first.
 
     Who comes second waits at the names, and finds that it does not wait any more.
+
+    Raises:
+        _WaitsNoMore: it does not.
     """
-    found = ScheduledChange.objects.select_related("zone__backend")
-    scheduled = found.filter(pk=request_id, request__status=Status.SCHEDULED).first()
-    if scheduled is None:
-        yield None
-        return
-    operations = load(scheduled)
-    with transaction.atomic():
-        names = {operation.key.name for operation in operations}
-        locked = wanted.lock(scheduled.zone, names)
-        rows = Request.objects.select_for_update().filter(pk=request_id)
-        request = rows.get()
-        waits = request.status == Status.SCHEDULED
-        yield (request, locked, operations) if waits else None
+    names = {operation.key.name for operation in load(scheduled)}
+    locked = wanted.lock(scheduled.zone, names)
+    waiting = Request.objects.filter(pk=scheduled.pk, status=Status.SCHEDULED)
+    if not waiting.select_for_update().exists():
+        raise _WaitsNoMore
+    return locked
+
+
+def _dump_access(access: Access) -> dict[str, Any]:
+    zones = None if access.zones is None else sorted(access.zones)
+    return {"owner": access.owner, "source": access.source, "zones": zones}
+
+
+def _load_access(scheduled: ScheduledChange) -> Access:
+    if (stored := scheduled.access) is None:
+        return Access(scheduled.request.requester)
+    zones = stored["zones"]
+    allowed = None if zones is None else frozenset(zones)
+    return Access(stored["owner"], stored["source"], allowed)

@@ -97,6 +97,43 @@ def test_json_from_standard_input(zone: Zone, monkeypatch: pytest.MonkeyPatch) -
     )
 
 
+def test_changes_that_name_their_zones_themselves(zone: Zone, file: Path) -> None:
+    other = world.make_zone("other.test.")
+    body = changeset(
+        change("create", "www.example.test.", A1),
+        change("create", "www.other.test.", A2),
+    )
+    del body["zone"]
+    file.write_text(json.dumps(body))
+    code, printed = commands.run("plan", "--changes", str(file))
+    lines = printed.splitlines()
+    assert (code, lines[:2]) == (
+        2,
+        [f"+ www.example.test. 300 IN A {A1}", f"+ www.other.test. 300 IN A {A2}"],
+    )
+    digest = lines[-1].removeprefix("digest: ")
+    approved = ("--apply", "--digest", digest, "--timeout", "0")
+    assert commands.run("plan", "--changes", str(file), *approved)[0] == 1  # not final
+    assert world.wanted(zone) == {WWW_A: (300, (A1,))}
+    assert world.wanted(other) == {("www.other.test.", "A"): (300, (A2,))}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("example.test",),
+        ("example.test", "a", "--changes", "b"),
+        ("example.test", "--changes", "b"),
+        ("example.test", "a", "--zone-file", "b"),
+        ("--zone-file", "b"),
+    ],
+)
+def test_one_way_to_say_what_is_wanted(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError, match="expected ZONE and a file with JSON"):
+        commands.run("plan", *arguments)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

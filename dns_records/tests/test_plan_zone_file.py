@@ -172,8 +172,8 @@ def test_what_does_not_fit_is_for_an_import(zone: Zone, file: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "either a file with JSON or --zone-file"),
-        (["changes.json", "--zone-file", "x"], "either a file with JSON"),
+        ([], "expected ZONE and a file with JSON"),
+        (["changes.json", "--zone-file", "x"], "expected ZONE and a file with JSON"),
         (["changes.json", "--delete-others"], "goes with --zone-file"),
         (["--zone-file", "there-is-none"], "No such file"),
     ],

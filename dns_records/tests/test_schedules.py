@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import Client
 from rest_framework.test import APIClient
 
 from dns_records import metrics as lane_metrics
@@ -92,6 +93,22 @@ def test_when_it_is_due_it_is_planned_sent_and_done(
     ]
     assert world.served(zone) == world.wanted(zone) == {WWW_A: (300, (A1,))}
     assert schedules.open_due() == 0
+
+
+def test_each_of_its_names_finds_it(
+    api: APIClient, admin_client: Client, zone: Zone
+) -> None:
+    several = change("add", "www", A1), change("add", "ftp", A1)
+    body = accepted(api, *several, not_before=ahead(hours=1))
+    alias = change("add", "web", "www.example.test.", type="CNAME")
+    accepted(api, alias, change("add", "mail", A1), not_before=ahead(hours=1))
+    for name in ("www.example.test.", "ftp.example.test"):
+        listed = api.get("/api/v2/requests/", {"name": name}).json()["results"]
+        assert [each["id"] for each in listed] == [body["id"]]
+        page = admin_client.get("/admin/requests_tracker/request/", {"q": name})
+        assert list(page.context["cl"].queryset) == [row(body)]
+    nobody = api.get("/api/v2/requests/", {"name": "ww.example.test."}).json()
+    assert nobody["results"] == []
 
 
 def test_a_time_that_is_past_means_now(api: APIClient) -> None:

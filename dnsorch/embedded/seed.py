@@ -1,4 +1,4 @@
-"""What the embedded stack finds in its database: a zone, a person, two tokens."""
+"""What the embedded stack finds in its database: zones, a person, two tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from dns_records.models import Zone
+from dns_records.models import Backend, Zone
 from dns_records.providers import registry
 from dns_records.services import backends, zones
 from dns_records.tcp import Endpoint
@@ -21,6 +21,8 @@ from dnsorch.tokens.models import ApiToken, Source
 
 HOST = "127.0.0.1"
 ZONE = "example.test."
+#: Of 192.0.2.0/24, for the PTR records that go with addresses.
+REVERSE_ZONE = "2.0.192.in-addr.arpa."
 BACKEND = "embedded"
 # One owner for both doors: the same idempotency key is then the same request.
 OWNER = "demo"
@@ -53,11 +55,14 @@ class Seeded:
 def seed() -> Seeded:
     """Bring database and data directory to what the embedded stack expects.
 
-    It may be done again and again: keys, password and zone stay, and the zone moves
-    along when the ports do; the tokens are new each time and the old ones revoked.
+    It may be done again and again: keys, password and zones stay, and the zones
+    move along when the ports do; the tokens are new each time and the old ones revoked.
     """
     key = tsig_key()
-    _zone(key)
+    backend = _backend(key)
+    # Other name servers than ours may not have the reverse zone.
+    for name in (ZONE,) if settings.DNSORCH_NAMESERVERS else (ZONE, REVERSE_ZONE):
+        _zone(name, backend)
     for token in ApiToken.objects.filter(label=LABEL, revoked_at=None):
         tokens.revoke(token=token)
     kafka = tokens.issue(owner=OWNER, label=LABEL, source=Source.KAFKA)
@@ -72,7 +77,7 @@ def seed() -> Seeded:
 
 
 def nameservers() -> list[str]:
-    """Return the addresses of the zone's name servers, the update server first."""
+    """Return the addresses of the zones' name servers, the update server first."""
     return settings.DNSORCH_NAMESERVERS or [f"{HOST}:{settings.DNSORCH_PORT_DNS}"]
 
 
@@ -107,10 +112,9 @@ def _read_key(path: Path) -> TsigKey:
     return TsigKey(name, algorithm, secret)
 
 
-def _zone(key: TsigKey) -> None:
-    addresses = nameservers()
-    server = Endpoint.parse(addresses[0])
-    backend = backends.save(
+def _backend(key: TsigKey) -> Backend:
+    server = Endpoint.parse(nameservers()[0])
+    return backends.save(
         name=BACKEND,
         driver="rfc2136",
         options={
@@ -122,14 +126,17 @@ def _zone(key: TsigKey) -> None:
         },
         secret_reference=f"file:{settings.VAR_DIR / 'tsig.secret'}",
     )
-    zone = Zone.objects.filter(name=ZONE).first()
+
+
+def _zone(name: str, backend: Backend) -> None:
+    addresses = nameservers()
+    zone = Zone.objects.filter(name=name).first()
     if zone is None:
-        zones.register(name=ZONE, backend=backend, nameservers=addresses)
-    else:
+        zones.register(name=name, backend=backend, nameservers=addresses)
+    elif zone.backend == backend:  # else somebody has it on another by now
         # Secondaries that somebody added stay; the first is the update server.
         others = [each for each in zone.nameservers[1:] if each not in addresses]
-        fields = {"backend": backend, "nameservers": [*addresses, *others]}
-        zones.change(zone, fields)
+        zones.change(zone, {"nameservers": [*addresses, *others]})
 
 
 def _time_limits() -> dict[str, float]:

@@ -18,6 +18,7 @@ from dnsorch import clock
 from dnsorch.exceptions import Invalid
 from requests_tracker.admin import base
 from requests_tracker.models import Request
+from requests_tracker.selectors import requests
 from requests_tracker.status import OPEN, Status
 
 STUCK_AFTER = timedelta(minutes=5)
@@ -111,15 +112,14 @@ def search(queryset: QuerySet[Request], text: str) -> QuerySet[Request]:
     exact = [Q(correlation_id=text), Q(idempotency_key=text), Q(requester=text)]
     if span := id_span(text):
         exact.append(Q(pk__range=span))
+    # A union: databases answer these conditions joined by OR with a scan.
+    first, *others = (Request.objects.filter(each).values("pk") for each in exact)
     try:
         name = names.absolute_name(text)
     except Invalid:
         pass
     else:
-        # Of a change set of many only the changes have the names.
-        exact += [Q(name=name), Q(changes__name=name)]
-    # A union: databases answer these conditions joined by OR with a scan.
-    first, *others = (Request.objects.filter(each).values("pk") for each in exact)
+        others.append(requests.about(name))
     found = queryset.filter(pk__in=first.union(*others))
     return found if found.exists() else queryset.filter(name__startswith=text.lower())
 

@@ -182,6 +182,16 @@ def open_scheduled(
     _insert(request, entries)
 
 
+def divide(request: Request, entries: Sequence[Entry], *, count: int) -> None:
+    """Make a scheduled request, locked by the caller, one with parts, and queue it.
+
+    From now on it is of no zone, and has no deadline, as :func:`open_parent` says.
+    """
+    request.zone, request.parts_expected, request.deadline_at = "", count, None
+    request.save(update_fields=["zone", "parts_expected", "deadline_at"])
+    move([request.pk], Status.QUEUED, entries)
+
+
 def bring_forward(request: Request, at: datetime, by: str) -> None:
     """Make a scheduled request, locked by the caller, due at ``at``."""
     request.not_before, request.deadline_at = at, deadline(at)

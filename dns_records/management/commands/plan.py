@@ -1,6 +1,7 @@
 """``manage.py plan ZONE FILE``: what a change set would do; with ``--apply``, do it.
 
 Or ``manage.py plan ZONE --zone-file FILE``: what would make the zone as the file is.
+Or ``manage.py plan --changes FILE``: a change set that need not be of one zone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.status import Status
 
 ACTION = "changeset"
+_PLACES = ("zone", "file", "zone_file", "changes")
+_WAYS = ({"zone", "file"}, {"zone", "zone_file"}, {"changes"})
 
 
 class Command(BaseCommand):
@@ -47,12 +50,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("zone", help="its name, such as example.test")
+        parser.add_argument("zone", nargs="?", help="its name, such as example.test")
         parser.add_argument(
             "file", nargs="?", help="a file with JSON; -: standard input"
         )
         parser.add_argument(
             "--zone-file", metavar="FILE", help="a zone file instead; -: standard input"
+        )
+        parser.add_argument(
+            "--changes",
+            metavar="FILE",
+            help="a file with JSON that says itself which zone it is about, or has "
+            "absolute names in several; -: standard input",
         )
         parser.add_argument(
             "--delete-others",
@@ -79,8 +88,11 @@ class Command(BaseCommand):
         """Plan, or send and wait; say by the exit code what came of it."""
         if options["apply"] and not options["digest"]:
             raise CommandError("--apply needs --digest: that of the plan you approve")
-        if (options["file"] is None) is (options["zone_file"] is None):
-            raise CommandError("expected either a file with JSON or --zone-file")
+        given = {name for name in _PLACES if options[name] is not None}
+        if given not in _WAYS:
+            raise CommandError(
+                "expected ZONE and a file with JSON, ZONE and --zone-file, or --changes"
+            )
         if options["delete_others"] and options["zone_file"] is None:
             raise CommandError("--delete-others goes with --zone-file")
         try:
@@ -95,7 +107,7 @@ class Command(BaseCommand):
             raise CommandError(told) from error
 
     def _of_json(self, options: Mapping[str, Any]) -> None:
-        asked = _read(options["zone"], options["file"], options["digest"])
+        asked = _read(options)
         if options["apply"]:
             self._apply(asked, options)
         else:
@@ -167,19 +179,25 @@ def _octets(file: str) -> bytes:
         raise CommandError(f"{file}: {error.strerror}") from error
 
 
-def _read(zone: str, file: str, digest: str) -> Asked:
-    """Return the change set of a file, for the zone that is named.
+def _read(options: Mapping[str, Any]) -> Asked:
+    """Return the change set of a file, for the zone that is named if one is.
 
     Raises:
         Invalid: it is no JSON, or no change set.
         CommandError: it cannot be read, or is about another zone.
     """
+    file, zone = options["changes"] or options["file"], options["zone"]
     body = strict_json.loads(_octets(file))
     if not isinstance(body, dict):
         raise CommandError(f"{file}: expected a JSON object with changes")
-    given = body.get("zone", zone)
-    if isinstance(given, str) and given.lower().rstrip(".") != zone.lower().rstrip("."):
-        raise CommandError(f"{file} is about the zone {given}, not about {zone}")
-    asked = {**body, "zone": zone}
-    approved = {"digest": digest} if digest else {}
-    return whole(batch_items.read_changeset(asked | approved))
+    if zone is not None:
+        given = body.get("zone", zone)
+        if isinstance(given, str) and _bare(given) != _bare(zone):
+            raise CommandError(f"{file} is about the zone {given}, not about {zone}")
+        body = {**body, "zone": zone}
+    approved = {"digest": options["digest"]} if options["digest"] else {}
+    return whole(batch_items.read_changeset(body | approved))
+
+
+def _bare(zone: str) -> str:
+    return zone.lower().rstrip(".")

@@ -37,7 +37,7 @@ def live(text: str) -> ApiToken:
     return token
 
 
-def test_backend_and_zone(directory: Path) -> None:
+def test_backend_and_zones(directory: Path) -> None:
     key = seed.seed().tsig
     backend = Backend.objects.get()
     assert (backend.name, backend.driver) == ("embedded", "rfc2136")
@@ -50,10 +50,12 @@ def test_backend_and_zone(directory: Path) -> None:
     assert backend.secret_reference == f"file:{directory}/tsig.secret"
     assert secrets.get(backend.secret_reference) == key.secret
     assert len(base64.b64decode(key.secret)) == 32
-    zone = Zone.objects.get()
-    assert (zone.name, zone.backend) == ("example.test.", backend)
-    assert zone.nameservers == ["127.0.0.1:5354"]
-    assert Lane.objects.filter(zone=zone).count() == 1
+    zones = Zone.objects.order_by("pk")
+    assert [each.name for each in zones] == ["example.test.", "2.0.192.in-addr.arpa."]
+    for zone in zones:
+        assert zone.backend == backend
+        assert zone.nameservers == ["127.0.0.1:5354"]
+        assert Lane.objects.filter(zone=zone).count() == 1
 
 
 def test_the_name_server_s_key_file(directory: Path) -> None:
@@ -110,7 +112,7 @@ def test_seeding_again_keeps_all_but_the_tokens(directory: Path) -> None:
     assert old is not None and old.revoked_at is not None
     live(second.token)
     assert ApiToken.objects.filter(revoked_at=None).count() == 2
-    assert (Backend.objects.count(), Zone.objects.count()) == (1, 1)
+    assert (Backend.objects.count(), Zone.objects.count()) == (1, 2)
     assert User.objects.count() == 1
 
 
@@ -120,15 +122,25 @@ def test_other_tokens_stay() -> None:
     live(other.text)
 
 
-def test_the_zone_follows_the_name_server_to_another_port(
+def test_the_zones_follow_the_name_server_to_another_port(
     settings: Settings,
 ) -> None:
     seed.seed()
     Zone.objects.update(nameservers=["127.0.0.1:5354", "127.0.0.1:5399"])
     settings.DNSORCH_PORT_DNS = 6000
     seed.seed()
-    assert Zone.objects.get().nameservers == ["127.0.0.1:6000", "127.0.0.1:5399"]
+    found = Zone.objects.values_list("nameservers", flat=True)
+    assert list(found) == [["127.0.0.1:6000", "127.0.0.1:5399"]] * 2
     assert Backend.objects.get().options["port"] == 6000
+
+
+def test_a_zone_that_was_put_on_another_backend_stays_there() -> None:
+    seed.seed()
+    other = Backend.objects.create(name="other", driver="memory")
+    moved = Zone.objects.filter(name=seed.REVERSE_ZONE)
+    moved.update(backend=other, nameservers=["192.0.2.53"])
+    seed.seed()
+    assert (moved.get().backend, moved.get().nameservers) == (other, ["192.0.2.53"])
 
 
 def test_the_user_s_own_name_servers_and_key_are_used(

@@ -44,6 +44,20 @@ def outcomes(stack: Stack, request_id: str) -> list[dict[str, Any]]:
     return until(look, f"an outcome of {request_id}")
 
 
+def test_a_ptr_record_goes_with_its_address(stack: Stack) -> None:
+    name = unique("ptr")
+    change = {"action": "create", "name": name, "type": "A", "ptr": True}
+    change |= {"ttl": 60, "records": ["192.0.2.77"]}
+    with stack.client() as client:
+        body = {"zone": "example.test", "changes": [change]}
+        answer = client.post("/api/v2/changesets/", json=body)
+    assert answer.status_code == 202, answer.text
+
+    assert stack.final(answer.json()["id"])["status"] == "completed"
+    assert stack.resolve(name) == {"192.0.2.77"}
+    assert stack.resolve("77.2.0.192.in-addr.arpa.", "PTR") == {name}
+
+
 def test_a_record_over_rest_is_live_in_dns(stack: Stack) -> None:
     name = unique("rest")
     with stack.client() as client:
