@@ -25,7 +25,6 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver
-from rest_framework.versioning import NamespaceVersioning
 
 Routes = list[URLPattern | URLResolver]
 
@@ -118,15 +117,6 @@ def check_packages(
     """Report each version folder that cannot be served, rather than skip it."""
     faults = (package.fault() for package in packages())
     return [checks.Error(fault, id="dnsorch.E001") for fault in faults if fault]
-
-
-class DiscoveredVersioning(NamespaceVersioning):
-    """The version is the URL's namespace; allowed is what was found on disk."""
-
-    @property
-    def allowed_versions(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Return the names of all versions."""
-        return names()
 
 
 def _packages_of(config: AppConfig) -> list[VersionPackage]:

@@ -17,6 +17,8 @@ from django.apps import apps
 from dnsorch import worker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dnsorch.settings")
+# Celery would run Django's checks, which import all that the API serves.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 
 class TracedTask(Task[Any, Any]):

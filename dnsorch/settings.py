@@ -65,7 +65,8 @@ CSRF_TRUSTED_ORIGINS = env.list("DNSORCH_CSRF_TRUSTED_ORIGINS", default=[])
 VAR_DIR = Path(env.str("DNSORCH_VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # Without looking for the pages: those are found where they are served, in urls.py.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -214,7 +215,7 @@ else:
 # --- REST ---------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_VERSIONING_CLASS": "dnsorch.api_versions.DiscoveredVersioning",
+    "DEFAULT_VERSIONING_CLASS": "dnsorch.api.versioning.DiscoveredVersioning",
     "DEFAULT_SCHEMA_CLASS": "dnsorch.api.schema.ProblemAutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "dnsorch.api.authentication.TokenAuthentication",

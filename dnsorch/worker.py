@@ -105,11 +105,13 @@ def leave_port(**_: Any) -> None:
             server.socket.close()
 
 
-@signals.worker_process_init.connect
+@signals.worker_before_create_process.connect
 def spare_what_stays(**_: Any) -> None:
     """Keep the garbage collector off the modules, which stay as long as the process.
 
     It looks at them whenever many objects are made: a fourth of the CPU of an import.
+    Before a process of the pool is forked, which then shares them: to look at an object
+    is to write into its page.
     """
     gc.collect()
     gc.freeze()

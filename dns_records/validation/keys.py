@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import dns.dnssec
 import dns.exception
 import dns.name
 import dns.rdata
@@ -125,12 +124,15 @@ def _is_of_key(record: Record, context: Context) -> bool:
 
 def _is_digest(ds: DSBase, text: str, zone: str) -> bool:
     """Say whether a CDS is made of a DNSKEY, as far as its kind of digest is known."""
+    # It brings cryptography along, 8 MiB that few processes ever need.
+    from dns import dnssec
+
     key = dns.rdata.from_text("IN", "DNSKEY", text)
     assert isinstance(key, DNSKEY)
-    if (ds.key_tag, ds.algorithm) != (dns.dnssec.key_id(key), key.algorithm):
+    if (ds.key_tag, ds.algorithm) != (dnssec.key_id(key), key.algorithm):
         return False
     try:
-        made = dns.dnssec.make_ds(zone, key, ds.digest_type, validating=True)
+        made = dnssec.make_ds(zone, key, ds.digest_type, validating=True)
     except dns.exception.DNSException:
         return True
     return made.digest == ds.digest

@@ -8,9 +8,14 @@ from dnsorch import startup
 
 
 class DatabaseCommand(BaseCommand):
-    """A command that does not begin on a database that lacks migrations."""
+    """A command that does not begin on a database that lacks migrations.
+
+    It leaves Django's system checks to the API: they import all that is served there,
+    which processes that stay would keep in memory.
+    """
 
     requires_migrations_checks = True
+    requires_system_checks: list[str] = []
 
     def check_migrations(self) -> None:
         """Refuse where Django would only print a notice.

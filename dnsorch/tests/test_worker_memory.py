@@ -12,8 +12,8 @@ from dnsorch import worker
 pytestmark = pytest.mark.embedded
 
 
-def test_a_process_of_the_pool_spares_what_is_there_when_it_begins() -> None:
-    receivers = [get() for _, get in signals.worker_process_init.receivers]
+def test_what_is_there_is_shared_with_the_processes_of_the_pool() -> None:
+    receivers = [get() for _, get in signals.worker_before_create_process.receivers]
     assert worker.spare_what_stays in receivers
     worker.spare_what_stays()
     try:

@@ -27,6 +27,8 @@ METADATA_TIMEOUT_S = 10.0
 class Command(BaseCommand):
     """Take requests from Kafka and post them to the API."""
 
+    # They would import all that the API serves.
+    requires_system_checks: list[str] = []
     help = (
         "Takes requests from Kafka and posts them to the API. SIGTERM finishes what "
         "it holds, commits, leaves the group and ends with exit code 0."
