@@ -19,8 +19,8 @@ from dns_records.admin.drift import tell
 from dns_records.admin.forms import ZoneForm
 from dns_records.admin.imports import ImportingAdmin
 from dns_records.models import RRset, Zone
-from dns_records.services import drift_requests, nameserver_check, reconcile, zones
-from dns_records.services.reconcile import Order
+from dns_records.services import drift_requests, nameserver_check, orders, zones
+from dns_records.services.orders import Order
 from dnsorch.exceptions import DnsorchError
 from dnsorch.operator_tasks.admin import excerpt, tell_started
 from requests_tracker.admin import base, display
@@ -168,7 +168,7 @@ class ZoneAdmin(ImportingAdmin):
         access = base.access(request)
         for zone in queryset:
             order = Order("asked for in the admin", access.owner, access.source)
-            reconcile.ask_for(zone, order)
+            orders.reconcile(zone, order)
             text = "will be compared, and what is not as it was left put back"
             self.message_user(request, f"{zone.name}: {text}", messages.SUCCESS)
 

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from dns_records import names, record_types
 from dns_records.models import Record, Zone
-from dns_records.selectors import rrsets
+from dns_records.selectors import rrsets, texts
 from dnsorch import clock
 from dnsorch.exceptions import NotFound
 from dnsorch.tokens.access import Access
@@ -77,8 +77,15 @@ def search(
     if value:
         found = found.filter(digest__in=rrsets.digests(value, rtype, apex or "."))
     if text:
-        found = found.filter(Q(rrset__name__icontains=text) | Q(rdata__icontains=text))
+        found = found.filter(_holding(text))
     return found.order_by("rrset__name", "rrset__type", "id")
+
+
+def _holding(text: str) -> Q:
+    """Return the condition of records with a text in their names or rdata."""
+    if (few := texts.few(text)) is not None:
+        return Q(rrset__in=few.rrsets) | Q(pk__in=few.records)
+    return Q(rrset__name__icontains=text) | Q(rdata__icontains=text)
 
 
 def body(record: Record) -> dict[str, Any]:

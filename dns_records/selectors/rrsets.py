@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from dns_records import names, rdata, record_types
 from dns_records.models import Change, Record, RRset, Zone
 from dns_records.models.change import ChangeStatus
+from dns_records.selectors import texts
 from dnsorch import clock
 from dnsorch.exceptions import Invalid, NotFound
 
@@ -43,12 +44,20 @@ def in_zone(
         records = Record.objects.filter(digest__in=digests(value, rtype, zone.name))
         found = found.filter(Exists(records.filter(rrset=OuterRef("pk"))))
     if text:
-        records = Record.objects.filter(rrset=OuterRef("pk"), rdata__icontains=text)
-        found = found.filter(Q(name__icontains=text) | Exists(records))
+        found = found.filter(_holding(text))
     if status:
         pending = Exists(open_changes(OuterRef("pk")))
         found = found.filter(pending if status == "pending" else ~pending)
     return found.order_by("name", "type")
+
+
+def _holding(text: str) -> Q:
+    """Return the condition of RRsets with a text in their name or rdata."""
+    if (few := texts.few(text)) is not None:
+        by_rdata = Record.objects.filter(pk__in=few.records)
+        return Q(pk__in=few.rrsets) | Q(pk__in=by_rdata.values("rrset"))
+    records = Record.objects.filter(rrset=OuterRef("pk"), rdata__icontains=text)
+    return Q(name__icontains=text) | Q(Exists(records))
 
 
 def counted(zone: Zone) -> int:

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from dns_records.images import Key
 from dns_records.models import AuditKind, AuditTask, Drift, DriftKind, Lane, Zone
 from dns_records.providers.errors import ProviderError
-from dns_records.services import findings, outcomes, reconcile, resolution, wake, zones
+from dns_records.services import findings, orders, outcomes, resolution, wake, zones
 from dns_records.services.findings import Findings
 from dns_records.services.lanes import LeaseLost
 from dns_records.services.zone_claims import Claim
@@ -153,11 +153,6 @@ def _accept(
     transaction.on_commit(partial(wake.publish_aside, wake.AUDIT, zone.pk), robust=True)
 
 
-def soon(zone_id: int, reason: str) -> None:
-    """Have a zone compared as soon as somebody can, because of ``reason``."""
-    Lane.objects.filter(zone=zone_id).update(audit_at=Now(), audit_reason=reason)
-
-
 # --- what is due ----------------------------------------------------------------------
 
 
@@ -286,7 +281,7 @@ def _run_scheduled(zone: Zone, claim: Claim) -> None:
 
 
 def _tell(zone: Zone, found: Findings, reason: str) -> None:
-    ourselves = Access(reconcile.OURSELVES, Source.SCHEDULE)
+    ourselves = Access(orders.OURSELVES, Source.SCHEDULE)
     origin = Origin.inside(ourselves, AUDIT)
     request = origin.request()
     request.zone, request.comment = zone.name, reason

@@ -18,7 +18,7 @@ from dns_records.images import Image, Key, dump
 from dns_records.models import Batch, Change, Lane, Mode, RRset
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.errors import Fenced
-from dns_records.services import audits, queue, reconcile
+from dns_records.services import orders, queue
 from dnsorch.exceptions import Conflict, Reason
 from requests_tracker.models import Step
 from requests_tracker.services import timeline
@@ -112,7 +112,7 @@ def expected(
 
 def _put_back(batch: Batch) -> set[Key]:
     """Return the RRsets that a person has decided to have as they are wanted."""
-    rows = Change.objects.filter(batch=batch, request__action=reconcile.ACTION)
+    rows = Change.objects.filter(batch=batch, request__action=orders.RECONCILE)
     return {Key(*row) for row in rows.values_list("name", "type")}
 
 
@@ -193,7 +193,7 @@ def _edit(run: LaneRun, foreign: Sequence[RRsetChange]) -> ForeignEdit:
         wanted = Image.of(each.ttl, each.records)
         clashes.append(Clash(Key(each.name, each.type), wanted, served))
     Lane.objects.filter(zone=run.zone).update(suspect=True)
-    audits.soon(run.zone.pk, "other hands changed what was to be changed")
+    orders.audit(run.zone.pk, "other hands changed what was to be changed")
     return ForeignEdit(clashes)
 
 

@@ -21,8 +21,9 @@ from dns_records.models import Batch, BatchStatus, Fencing, Lane, Mode, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
-from dns_records.services import foreign, lanes, reconcile, unfenced
+from dns_records.services import foreign, lanes, unfenced
 from dns_records.services.lanes import Lease, LeaseLost
+from dns_records.services.orders import Order
 from dns_records.tcp import Deadline
 from dnsorch import clock, failpoints
 
@@ -110,7 +111,7 @@ class LaneRun:
             if (why := self._not_as_left(text, found)) is not None:
                 # Before the marker is taken: whoever comes after us would not see it.
                 logger.error("marker is not as we left it", zone=name, why=why)
-                order = reconcile.order(why)
+                order = Order(why).kept()
                 lanes.guard(self.lease, reconcile_at=Now(), reconcile_order=order)
             try:
                 self.provider.apply(

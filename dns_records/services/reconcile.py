@@ -28,20 +28,18 @@ from dns_records.providers.errors import ProviderError
 from dns_records.services import changes, comparison, unfenced, wanted, zones
 from dns_records.services.changes import Prepared
 from dns_records.services.lanes import LeaseLost
+from dns_records.services.orders import OURSELVES, RECONCILE, Order
 from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 from dnsorch.exceptions import Conflict
 from dnsorch.tokens.access import Access
-from requests_tracker.models import Request, Source
+from requests_tracker.models import Request
 from requests_tracker.services.acceptance import INSIDE
 from requests_tracker.services.idempotency import Answer
 from requests_tracker.services.lifecycle import Origin
 
 logger = structlog.get_logger(__name__)
 
-ACTION = "reconcile"
-# In whose name the sweep puts back what nobody asked for.
-OURSELVES = "dnsorch"
 MAX_RRSETS = 500
 # How many differences the lane keeps to be looked at.
 MAX_KEPT = 100
@@ -161,20 +159,6 @@ def _operation(key: Key, image: Image | None) -> Operation:
     return Operation("put", key, image.ttl, image.records)
 
 
-@dataclass(frozen=True)
-class Order:
-    """Who has a zone compared and put back, and why."""
-
-    reason: str
-    requester: str = OURSELVES
-    source: str = Source.SCHEDULE.value
-
-
-def order(reason: str) -> dict[str, str]:
-    """Return the order that nobody but the lane itself gives, as the lane keeps it."""
-    return vars(Order(reason)).copy()
-
-
 def restore(
     zone: Zone, keys: Iterable[Key], by: Order, *, correlation_id: str = ""
 ) -> list[Answer]:
@@ -192,8 +176,8 @@ def restore(
         answer = changes.submit(
             lambda submission=submission: submission,  # type: ignore[misc]
             access=access,
-            origin=Origin.inside(access, ACTION, correlation_id),
-            operation={"action": ACTION, "zone": zone.name},
+            origin=Origin.inside(access, RECONCILE, correlation_id),
+            operation={"action": RECONCILE, "zone": zone.name},
             doorway=INSIDE,
         )
         given.append(answer)
@@ -210,13 +194,6 @@ def _sized(zone: Zone, keys: Sequence[Key]) -> Iterator[tuple[list[Key], int]]:
 
 
 # --- what is due ----------------------------------------------------------------------
-
-
-def ask_for(zone: Zone, by: Order) -> None:
-    """Have the sweep compare a zone with its server and put back what is not there."""
-    Lane.objects.filter(zone=zone).update(
-        reconcile_at=Now(), reconcile_order=vars(by).copy()
-    )
 
 
 def due() -> list[tuple[int, datetime]]:

@@ -12,7 +12,7 @@ from dns_records.images import Image, Key
 from dns_records.models import AuditTask, Change, Drift, Zone
 from dns_records.providers.errors import ProviderError
 from dns_records.services import adoption, queue, reconcile, unfenced
-from dns_records.services.reconcile import Order
+from dns_records.services.orders import RECONCILE, Order
 from dns_records.services.zone_claims import Claim
 from dnsorch import clock
 from dnsorch.exceptions import DnsorchError, Reason
@@ -55,7 +55,7 @@ def restore(zone: Zone, task: AuditTask, claim: Claim) -> list[Entry] | None:
     """
     request = task.request
     made = Request.objects.filter(
-        action=reconcile.ACTION, zone=zone.name, correlation_id=str(request.pk)
+        action=RECONCILE, zone=zone.name, correlation_id=str(request.pk)
     )
     if not task.submitted:
         by = Order("drift is resolved", request.requester, request.source)

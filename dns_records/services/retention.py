@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from dns_records.models import AuditTask, Batch, BatchStatus, Change
-from dns_records.services import reconcile
+from dns_records.services import orders
 from requests_tracker.models import Request
 from requests_tracker.services import retention
 from requests_tracker.status import OPEN
@@ -33,7 +33,7 @@ def prunable(before: datetime) -> QuerySet[Request]:
         "request", flat=True
     )
     awaited = Q(
-        action=reconcile.ACTION, correlation_id__in=[str(pk) for pk in restores]
+        action=orders.RECONCILE, correlation_id__in=[str(pk) for pk in restores]
     )
     return retention.prunable(before).exclude(Exists(superseded)).exclude(awaited)
 

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from dns_records import nameservers
 from dns_records.models import Batch, BatchStatus, Lane, Zone
-from dns_records.services import audits
+from dns_records.services import orders
 from dnsorch import clock
 
 logger = structlog.get_logger(__name__)
@@ -59,7 +59,7 @@ def look(zone_id: int) -> None:
     if why is not None:
         logger.warning("changed by other hands", zone=zone.name, why=why)
         Lane.objects.filter(zone=zone).update(suspect=True)
-        audits.soon(zone.pk, why)
+        orders.audit(zone.pk, why)
 
 
 def remember(zone: Zone, serial: int, at: datetime) -> bool:

@@ -6,8 +6,8 @@ import pytest
 
 from dns_records.models import Drift, Fencing, Lane, Mode, Zone
 from dns_records.providers.memory import MemoryProvider, Store
-from dns_records.services import audits, reconcile, zones
-from dns_records.services.reconcile import Order
+from dns_records.services import audits, orders, reconcile, zones
+from dns_records.services.orders import Order
 from dns_records.tests.test_reconcile import A, B, deliver
 from dns_records.tests.world import (
     add,
@@ -156,7 +156,7 @@ def test_a_restored_server_is_audited_and_nothing_put_back_by_itself(
     add("ftp", A)
     deliver(zone)
     put_into_dns(zone, WWW, "A")
-    reconcile.ask_for(zone, Order("the marker is gone"))
+    orders.reconcile(zone, Order("the marker is gone"))
 
     reconcile.run_due(zone.pk)
     audits.run_due(zone.pk)

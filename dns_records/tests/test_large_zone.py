@@ -16,7 +16,7 @@ import pytest
 
 from dns_records import selectors
 from dns_records.models import Change, Drift, Record, Zone
-from dns_records.services import audits, exports
+from dns_records.services import audits, exports, orders
 from dns_records.services.imports import Order
 from dns_records.tests import large_zones
 from dns_records.tests.callers import caller
@@ -66,7 +66,7 @@ def export(zone: Zone, meter: Meter, path: Path) -> None:
 
 def audit(zone: Zone, meter: Meter, what: str) -> None:
     with meter.of(what):
-        audits.soon(zone.pk, "measured")
+        orders.audit(zone.pk, "measured")
         audits.run_due(zone.pk)
 
 

@@ -16,12 +16,13 @@ from dns_records.services import (
     changes,
     delivery,
     neighbours,
+    orders,
     reconcile,
     wanted,
     withdrawal,
 )
 from dns_records.services.changes import ChangeSet
-from dns_records.services.reconcile import Order
+from dns_records.services.orders import Order
 from dns_records.tests.findings import ZONE
 from dns_records.tests.world import (
     ANYONE,
@@ -244,7 +245,7 @@ def test_what_is_put_back_is_not_judged_by_its_neighbours_again(
     Zone.objects.update(min_ttl=3600)
     delivery.drain(zone.pk)
     put_into_dns(zone, ZONE, "MX")
-    reconcile.ask_for(zone, Order("asked for", "team-web", "rest"))
+    orders.reconcile(zone, Order("asked for", "team-web", "rest"))
     reconcile.run_due(zone.pk)
     assert states() == ["verifying", "verifying", "queued"]
 

@@ -7,7 +7,8 @@ import pytest
 from dns_records.models import Lane, Zone
 from dns_records.providers import registry
 from dns_records.services import backends, delivery, reconcile, verification, zones
-from dns_records.services.reconcile import Audit, Order
+from dns_records.services.orders import Order
+from dns_records.services.reconcile import Audit
 from dns_records.tests.world import (
     add,
     draft,

@@ -8,9 +8,9 @@ import pytest
 
 from dns_records.models import Lane, Zone
 from dns_records.providers.memory import Faults, Store
-from dns_records.services import reconcile, zones
+from dns_records.services import orders, reconcile, zones
 from dns_records.services.lane_run import LaneRun
-from dns_records.services.reconcile import Order
+from dns_records.services.orders import Order
 from dns_records.services.sweep import Sweeper
 from dns_records.tests.conftest import Broker
 from dns_records.tests.test_reconcile import MARKER, A, B, deliver, lane, reconciled
@@ -168,7 +168,7 @@ def test_a_server_that_cannot_be_asked_is_asked_again(zone: Zone, store: Store) 
     add("www", A)
     deliver(zone)
     put_into_dns(zone, "www.example.test.", "A")
-    reconcile.ask_for(zone, Order("an operator asked", "ann", "admin"))
+    orders.reconcile(zone, Order("an operator asked", "ann", "admin"))
     store.faults = Faults(unreachable=True)
 
     assert reconciled(zone) == []

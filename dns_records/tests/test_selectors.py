@@ -8,6 +8,7 @@ import pytest
 
 from dns_records import rdata, selectors
 from dns_records.models import Change, Record, Zone
+from dns_records.selectors import texts
 from dns_records.tests import world
 from dns_records.tests.callers import deliver
 from dnsorch import clock
@@ -108,8 +109,15 @@ def test_what_is_no_rdata_is_refused(value: str, rtype: str) -> None:
         selectors.rrsets.digests(value, rtype, ".")
 
 
-def test_text_is_found_literally(zone: Zone) -> None:
-    """What LIKE takes for a wildcard is a character like any other."""
+@pytest.mark.parametrize("most", [0, 1, texts.MAX_FEW])
+def test_text_is_found_literally(
+    zone: Zone, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What LIKE takes for a wildcard is a character like any other.
+
+    By trigrams, and by a pass where more than so many hold it.
+    """
+    monkeypatch.setattr(texts, "MAX_FEW", most)
     world.post(world.draft("add", "a_b", "TXT", '"50% off"'))
     world.post(world.draft("add", "axb", "TXT", '"500 off"'))
     for text, names in (("a_b", ["a_b"]), ("50%", ["a_b"]), ("OFF", ["a_b", "axb"])):

@@ -13,6 +13,7 @@ from dns_records.services import (
     audits,
     delivery,
     findings,
+    orders,
     serial_watch,
     verification,
     zones,
@@ -100,10 +101,10 @@ def test_the_drift_of_a_foreign_edit_is_a_request(zone: Zone, servers: Servers) 
     assert look(zone).audit_at is None  # that serial is known now
 
     # Nothing new: no other request. Right again: nobody is suspected.
-    audits.soon(zone.pk, "once more")
+    orders.audit(zone.pk, "once more")
     audits.run_due(zone.pk)
     put_into_dns(zone, WWW, "A", A)
-    audits.soon(zone.pk, "once more")
+    orders.audit(zone.pk, "once more")
     audits.run_due(zone.pk)
     assert Request.objects.filter(action="audit").count() == 1
     assert Lane.objects.get().suspect is False
@@ -180,7 +181,7 @@ def test_a_zone_is_audited_by_its_interval(zone: Zone) -> None:
 
 
 def test_a_server_that_does_not_tell_is_asked_again(zone: Zone) -> None:
-    audits.soon(zone.pk, "somebody was there")
+    orders.audit(zone.pk, "somebody was there")
     store_of(zone).faults = Faults(unreachable=True)
     audits.run_due(zone.pk)
     row = Lane.objects.get()
@@ -197,11 +198,11 @@ def test_a_reason_that_comes_meanwhile_is_seen_to_as_well(
 
     def and_come(zone: Zone, claim: Claim) -> object:
         found = note(zone, claim)
-        audits.soon(zone.pk, "another")
+        orders.audit(zone.pk, "another")
         return found
 
     monkeypatch.setattr(findings, "note", and_come)
-    audits.soon(zone.pk, "first")
+    orders.audit(zone.pk, "first")
     audits.run_due(zone.pk)
     assert Lane.objects.get().audit_reason == "another"
     assert [each for each, _ in audits.due()] == [zone.pk]

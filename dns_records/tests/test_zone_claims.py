@@ -14,9 +14,9 @@ from dns_records import tasks
 from dns_records.models import AuditTask, Lane, Zone
 from dns_records.providers.base import RRsetChange
 from dns_records.providers.memory import MemoryProvider
-from dns_records.services import audits, delivery, reconcile, zone_claims
+from dns_records.services import audits, delivery, orders, reconcile, zone_claims
 from dns_records.services.lanes import LeaseLost
-from dns_records.services.reconcile import Order
+from dns_records.services.orders import Order
 from dns_records.services.zone_claims import Claim
 from dns_records.tests.world import add, make_zone
 from dnsorch.celery import app
@@ -105,14 +105,14 @@ def claimed_by_another(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
 def test_an_audit_without_its_claim_writes_nothing(
     zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audits.soon(zone.pk, "a test")
+    orders.audit(zone.pk, "a test")
     with monkeypatch.context() as patch:
         claimed_by_another(patch, "audit_claim")
         audits.run_due(zone.pk)
     lane = Lane.objects.get()
     assert lane.last_audit is None and lane.audit_claim is not None
     Lane.objects.update(audit_claim="2026-01-01T00:00:00Z", audit_at=None)
-    audits.soon(zone.pk, "it was not done")
+    orders.audit(zone.pk, "it was not done")
     audits.run_due(zone.pk)
     last = Lane.objects.get().last_audit
     assert last and last["rrsets"] == 2
@@ -122,7 +122,7 @@ def test_an_audit_without_its_claim_writes_nothing(
 def test_a_comparison_without_its_claim_puts_nothing_back(
     zone: Zone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reconcile.ask_for(zone, Order("a test"))
+    orders.reconcile(zone, Order("a test"))
     claimed_by_another(monkeypatch, "reconcile_at")
     reconcile.run_due(zone.pk)
     lane = Lane.objects.get()

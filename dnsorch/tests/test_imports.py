@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
@@ -140,6 +141,42 @@ def test_no_domain_module_imports_the_outer_layer() -> None:
         if not is_outer(module) and module != LOADS_CELERY
     }
     assert {module: names for module, names in found.items() if names} == {}
+
+
+def test_no_module_needs_itself_to_be_imported() -> None:
+    """Else it depends on who comes first whether they can be imported at all."""
+    graph = {
+        module: {
+            found
+            for name in imports_at_once(tree)
+            if (found := ours(name)) and not in_package(module, {found})
+        }
+        for module, tree in modules().items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def imports_at_once(tree: ast.Module) -> Iterator[str]:
+    """Yield what is imported with a module, not later by its functions."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    later = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, functions)
+        for node in ast.walk(function)
+    }
+    at_once = [node for node in ast.walk(tree) if id(node) not in later]
+    yield from imports(ast.Module(at_once, []))  # type: ignore[arg-type]
+
+
+def ours(name: str) -> str | None:
+    """Return the module of ours that is imported as ``name``, or that has it."""
+    while name and name not in modules():
+        name = name.rpartition(".")[0]
+    return name or None
 
 
 def test_nothing_imports_the_bench() -> None:

@@ -12,7 +12,8 @@ from dns_records.management import tracked
 from dns_records.management.zone_argument import zone_of
 from dns_records.providers.errors import ProviderError
 from dns_records.services import reconcile
-from dns_records.services.reconcile import Audit, Order
+from dns_records.services.orders import Order
+from dns_records.services.reconcile import Audit
 from requests_tracker.models import Source
 from requests_tracker.services.idempotency import Answer
 
