@@ -11,13 +11,15 @@ from deploy.services.base import keep
 from deploy.services.bind import Primary, Secondary
 from deploy.services.ports import HOST, Ports
 
-# BIND asks and tells about 20 zones a second by default, which is the floor of nothing.
+# BIND asks and tells about 20 zones a second and takes 150 connections by default,
+# which is the floor of nothing.
 RATES = """options {
     notify-rate 10000;
     startup-notify-rate 10000;
     serial-query-rate 10000;
     transfers-in 200;
     transfers-per-ns 200;
+    tcp-clients 10000;
 """
 PRIMARY = """zone "{zone}" {{
     type primary;

@@ -8,6 +8,7 @@ from dnsorch.bench.bench import Bench
 from dnsorch.bench.figures import (
     accepting,
     delivering,
+    fleet,
     lists,
     messages,
     resources,
@@ -21,6 +22,7 @@ FIGURES: Mapping[str, Callable[[Bench], Iterator[Measured]]] = {
     "live": delivering.live,
     "drain": delivering.drain,
     "burst": delivering.burst,
+    "fleet": fleet.fleet,
     "kafka": messages.kafka,
     "outcomes": messages.outcomes,
     "resources": resources.resources,
