@@ -70,11 +70,13 @@ def drain(zone_id: int) -> bool:
         over = False
         while not over:
             lanes.clear_dirty(lease)
-            parcels = queue.next_parcels(zone_id)
-            if parcels:
-                _deliver(run, parcels)
+            found = queue.scan(zone_id)
+            # Where all that was found is done, who came since has set the dirty flag.
+            is_done = found.is_all
+            if found.parcels:
+                is_done &= _deliver(run, found.parcels)
                 sent = True
-            elif lanes.release(lease):
+            if is_done and lanes.release(lease):
                 return sent
             # One message at least, however long the server took for the marker.
             over = time.monotonic() >= until
@@ -237,8 +239,10 @@ def _images(
     return images
 
 
-def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
+def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> bool:
     """Send change sets in one message, and see to it whatever becomes of it.
+
+    Returns whether all of them were applied at once.
 
     Raises:
         Waiting: the lane has to wait.
@@ -247,7 +251,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     """
     batch, parcels = claims.claim(run, parcels)
     if batch is None:
-        return
+        return False
     failpoints.hit("after_wal")
     images, _ = queue.message(parcels)
     try:
@@ -274,7 +278,8 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> None:
             run.note_answer(batch, error)
         raise
     else:
-        _conclude(run, batch, parcels, receipt.rcode)
+        return _conclude(run, batch, parcels, receipt.rcode)
+    return False
 
 
 def _conclude(
@@ -284,8 +289,10 @@ def _conclude(
     rcode: str,
     *,
     by_marker: bool = False,
-) -> None:
+) -> bool:
     """Close a batch that the server said it applied, once it holds all of it.
+
+    Returns whether it does.
 
     NOERROR is not proof: servers ignore parts of an UPDATE silently. Where parts are
     missing, all of it goes back to what was applied before, and the change sets are
@@ -299,7 +306,7 @@ def _conclude(
     failpoints.hit("after_probe")
     if not missing:
         results.applied(run, batch, parcels, superseded, rcode)
-        return
+        return True
     why = f"the server silently ignored {', '.join(missing)}"
     _restore(run, batch, parcels, why)
     if len(parcels) > 1:
@@ -307,6 +314,7 @@ def _conclude(
     elif not by_marker:
         some = len(missing) < len(images)
         results.fail(run, parcels, results.partly_refused(missing, some))
+    return False
 
 
 def _missing(run: LaneRun, images: Sequence[RRsetChange]) -> list[str]:

@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.db.models.functions import Now
 
-from dns_records.models import Batch, BatchStatus, Fencing, Lane, Mode, Zone
+from dns_records.models import Batch, BatchStatus, Fencing, Lane, LaneState, Mode, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
@@ -75,12 +75,19 @@ class LaneRun:
         lane = Lane.objects.get(zone=zone)
         self.marker = Marker(lane.marker_epoch, lane.marker_number)
         self._known = lane
+        # Nobody but the holder of the lease counts.
+        self._number = lane.batch_number
         # The marker that the last takeover found and replaced, until a batch followed.
         self.replaced: str | None = None
         self.has_taken_over = False
         self.undecided = Batch.objects.filter(
             lane=lane, status=BatchStatus.SENT
         ).first()
+
+    @property
+    def failed_before(self) -> bool:
+        """Whether the lane was in trouble when the lease was taken."""
+        return bool(self._known.failures) or self._known.state != LaneState.OK
 
     @property
     def must_take_over(self) -> bool:
@@ -152,21 +159,17 @@ class LaneRun:
     def _last_decided_number(self) -> int:
         # A marker that went missing with the message that is undecided: it must not
         # come back with that message's number, which would say that it was applied.
-        last = self._last_number()
+        last = self._number
         return last if self.undecided is None else min(last, self.undecided.number - 1)
-
-    def _last_number(self) -> int:
-        lane = Lane.objects.filter(zone=self.zone)
-        return lane.values_list("batch_number", flat=True).get()
 
     def _remember(self, marker: Marker) -> None:
         # A server that was restored from an older state must not see a number twice.
-        number = max(marker.number, self._last_number())
+        self._number = max(marker.number, self._number)
         lanes.guard(
             self.lease,
             marker_epoch=marker.epoch,
             marker_number=marker.number,
-            batch_number=number,
+            batch_number=self._number,
         )
         self.marker = marker
 
@@ -176,9 +179,9 @@ class LaneRun:
         Raises:
             LeaseLost: the lease is not ours any more.
         """
-        number = self._last_number() + 1
-        lanes.guard(self.lease, batch_number=number)
-        return number
+        self._number += 1
+        lanes.guard(self.lease, batch_number=self._number)
+        return self._number
 
     def write_batch(
         self, number: int, *, requests: int, images: Sequence[RRsetChange]

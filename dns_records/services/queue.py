@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
@@ -52,8 +52,20 @@ def due(now: datetime) -> Q:
     )
 
 
+class Scan(NamedTuple):
+    """The oldest due change sets that fit into one message, and whether no more are."""
+
+    parcels: list[Parcel]
+    is_all: bool
+
+
 def next_parcels(zone_id: int) -> list[Parcel]:
-    """Return the oldest due change sets that fit into one message, in order.
+    """Return the oldest due change sets that fit into one message, in order."""
+    return scan(zone_id).parcels
+
+
+def scan(zone_id: int) -> Scan:
+    """Look for what is due.
 
     A name whose earliest pending change is not due holds back all later ones of the
     name, and with them the other names of their change sets. The work is bounded,
@@ -62,10 +74,12 @@ def next_parcels(zone_id: int) -> list[Parcel]:
     waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
     for size in (SCAN_FIRST, SCAN_CHANGES):
         rows = list(waiting[:size])
-        chosen, is_full = _choose(rows, is_cut=len(rows) == size)
-        if is_full or len(rows) < size:
+        is_cut = len(rows) == size
+        chosen, is_full = _choose(rows, is_cut=is_cut)
+        if is_full or not is_cut:
             break
-    return chosen
+    # Of what only waits there is nothing to be sent, however much it is.
+    return Scan(chosen, not chosen or not (is_cut or is_full))
 
 
 def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:

@@ -96,7 +96,8 @@ def applied(
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
     observations.applied(run.zone, moved)
-    lanes.note_success(run.lease)
+    if run.failed_before:
+        lanes.note_success(run.lease)
     breaker.note(run.zone.backend, None)
 
 
@@ -111,11 +112,11 @@ def _lock_unverified(
     unverified = Change.objects.filter(
         rrset__in=rrset_ids, status=ChangeStatus.APPLIED, next_check_at__isnull=False
     ).order_by("id")
-    ids = set(unverified.values_list("request_id", flat=True))
-    ids |= {change.request_id for change in rows}
+    older = set(unverified.values_list("request_id", flat=True))
+    ids = older | {change.request_id for change in rows}
     locked = Request.objects.select_for_update().filter(pk__in=ids)
     list(locked.order_by("pk").values_list("pk"))
-    return list(unverified.filter(request__in=ids))
+    return list(unverified.filter(request__in=older)) if older else []
 
 
 def _remember_applied(batch: Batch, rrset_ids: Collection[int]) -> None:

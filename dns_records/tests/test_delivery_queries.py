@@ -23,8 +23,12 @@ def count(call: Callable[[int], Any], zone: Zone) -> int:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("call", [delivery.drain, verification.check])
-def test_a_message_costs_what_it_costs(zone: Zone, call: Callable[[int], Any]) -> None:
+@pytest.mark.parametrize(
+    ("call", "most"), [(delivery.drain, 31), (verification.check, 19)]
+)
+def test_a_message_costs_what_it_costs(
+    zone: Zone, call: Callable[[int], Any], most: int
+) -> None:
     found: list[int] = []
     for number in (2, 2, 50):
         for index in range(number):
@@ -35,5 +39,5 @@ def test_a_message_costs_what_it_costs(zone: Zone, call: Callable[[int], Any]) -
         delivery.drain(zone.pk)
         verification.check(zone.pk)
     # The first one sets the marker.
-    assert found[1] == found[2]
+    assert found[1] == found[2] <= most
     assert set(Request.objects.values_list("status", flat=True)) == {"completed"}

@@ -284,16 +284,16 @@ def post_after_scan(
     monkeypatch: pytest.MonkeyPatch, zone: Zone, name: str = "late"
 ) -> None:
     """Have somebody post right after the next scan that finds nothing."""
-    scan = queue.next_parcels
+    scan = queue.scan
 
-    def and_then_post(zone_id: int) -> list[queue.Parcel]:
+    def and_then_post(zone_id: int) -> queue.Scan:
         found = scan(zone_id)
-        if not found:
-            monkeypatch.setattr(queue, "next_parcels", scan)
+        if not found.parcels:
+            monkeypatch.setattr(queue, "scan", scan)
             add(name, "192.0.2.1")
         return found
 
-    monkeypatch.setattr(queue, "next_parcels", and_then_post)
+    monkeypatch.setattr(queue, "scan", and_then_post)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -264,7 +264,8 @@ def move(
     """
     now = clock.now()
     sources = [before for before, after in status.TRANSITIONS.items() if to in after]
-    with transaction.atomic():
+    # No savepoint within a transaction: who catches what fails here goes back further.
+    with transaction.atomic(savepoint=False):
         moved = list(
             Request.objects.select_for_update()
             .filter(pk__in=list(request_ids), status__in=sources)

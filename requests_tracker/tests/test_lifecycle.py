@@ -163,6 +163,7 @@ def test_final_states_take_consecutive_places() -> None:
     assert first.error == {"code": "conflict", "detail": "no"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_final_state_without_a_place_is_a_mistake_and_changes_nothing() -> None:
     request = in_state(Status.VERIFYING)
     with pytest.raises(ValueError, match="need their sequence"):
