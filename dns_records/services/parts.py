@@ -189,6 +189,7 @@ class Parts:
         Raises:
             ChangesetTooLarge: a part does not fit into one message.
         """
+        request.on_failure = self.on_failure
         lifecycle.divide(request, self._entries(), count=len(self.prepared))
         self._store_parts(request, Origin.of(request))
 

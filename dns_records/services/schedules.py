@@ -274,7 +274,7 @@ def _lock(scheduled: ScheduledChange) -> Locked:
     names = {operation.key.name for operation in load(scheduled)}
     locked = wanted.lock(scheduled.zone, names)
     waiting = Request.objects.filter(pk=scheduled.pk, status=Status.SCHEDULED)
-    if not waiting.select_for_update().exists():
+    if waiting.select_for_update().first() is None:
         raise _WaitsNoMore
     return locked
 

@@ -71,7 +71,7 @@ def test_they_are_parts_of_it_once_it_is_due(
         "stored",
         "enqueued",
     ]
-    assert request.deadline_at is None
+    assert (request.deadline_at, request.on_failure) == (None, "keep")
     assert world.served(zone) == {WWW_A: (300, (A1,))}
     assert world.served(reverse) == world.wanted(reverse) == {P1: TO_WWW}
     assert OutboxEvent.objects.get(request=request).type == "completed"

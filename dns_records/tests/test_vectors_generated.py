@@ -16,8 +16,6 @@ from dns_records.tests.signing_daemon import OF_KEYS
 from dns_records.tests.vectors.generated import VALUES, loc, svcb
 from dnsorch.tests import real
 
-pytestmark = pytest.mark.embedded
-
 SERVED = [rtype for rtype in vectors.TYPES if rtype not in OF_KEYS]
 _OCTETS = st.lists(st.integers(0, 255).filter(lambda octet: octet not in b"();"))
 PLAIN = _OCTETS.map(
@@ -40,6 +38,7 @@ NARROWER: dict[str, dict[str, st.SearchStrategy[str] | None]] = {
 CONTEXT = validation.Context(ZONE)
 
 
+@pytest.mark.embedded
 def test_every_type_has_a_strategy() -> None:
     assert VALUES.keys() == set(vectors.TYPES)
 
@@ -53,6 +52,7 @@ def parse(rtype: str, text: str) -> rdata.Rdata:
     return parsed
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("rtype", vectors.TYPES)
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())

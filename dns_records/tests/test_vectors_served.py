@@ -16,7 +16,6 @@ from dns_records.tests.provider_services import ZONE, Service, on_the_wire, rr
 from dns_records.tests.signing_daemon import OF_KEYS, SigningBind, SigningPrimary
 from dnsorch.tests import real
 
-pytestmark = pytest.mark.embedded
 needs_servers = pytest.mark.skipif(not real.WANTED, reason="needs the real services")
 
 #: What a server does not take of what dnsorch takes, with its own words.
@@ -88,6 +87,7 @@ def served(provider: Provider) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+@pytest.mark.embedded
 def test_the_development_name_server_serves_all_of_them() -> None:
     with on_the_wire() as service:
         wanted: dict[tuple[str, str], set[str]] = {}

@@ -187,8 +187,8 @@ def divide(request: Request, entries: Sequence[Entry], *, count: int) -> None:
 
     From now on it is of no zone, and has no deadline, as :func:`open_parent` says.
     """
-    request.zone, request.parts_expected, request.deadline_at = "", count, None
-    request.save(update_fields=["zone", "parts_expected", "deadline_at"])
+    mine, how = Request.objects.filter(pk=request.pk), request.on_failure
+    mine.update(zone="", parts_expected=count, on_failure=how, deadline_at=None)
     move([request.pk], Status.QUEUED, entries)
 
 
