@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from dns_records.models import Zone
 from dns_records.providers.memory import Faults
-from dns_records.services import delivery, verification, wake
+from dns_records.services import delivery, queue, verification, wake
 from dns_records.tests.pretended import ONE, TWO, Servers, served_by
 from dns_records.tests.world import add, fresh, hurry, store_of
 from dnsorch import clock, tracing
@@ -207,7 +207,10 @@ def test_a_lane_that_makes_room_is_woken_in_no_trace(
 
     monkeypatch.setattr(wake, "publish", publish)
     monkeypatch.setattr(delivery, "MAX_TURN_S", -1.0)
-    add("www", "192.0.2.1")
+    monkeypatch.setattr(queue, "MAX_REQUESTS", 1)
+    for name in ("www", "ftp"):
+        add(name, "192.0.2.1")
+    carried.clear()
     hurry(zone)
     with tracing.span("task", parent=""):
         delivery.drain(zone.pk)

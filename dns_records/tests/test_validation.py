@@ -312,6 +312,7 @@ VALIDATORS = [
     ("record", "private-algorithm"),
     ("record", "key-in-zone"),
     ("record", "digest-type"),
+    ("record", "cert-type"),
     ("record", "dane-values"),
     ("record", "ssh-values"),
     ("record", "spf-syntax"),

@@ -56,6 +56,10 @@ RECORDS: list[tuple[str, str, str, list[str]]] = [
     # DS and keys, RFC 4034, RFC 8078, RFC 8624.
     (WWW, "DS", f"1 13 2 {SHA256}", []),
     (WWW, "DS", f"1 13 4 {SHA384}", []),
+    (WWW, "CERT", "1 0 0 AQID", []),
+    (WWW, "CERT", "0 0 0 AQID", ["cert-type error cert_type_reserved"]),
+    (WWW, "CERT", "255 0 0 AQID", ["cert-type error cert_type_reserved"]),
+    (WWW, "CERT", "65535 0 0 AQID", ["cert-type error cert_type_reserved"]),
     (WWW, "DS", f"1 13 1 {SHA1}", ["digest-type warning digest_type"]),
     (WWW, "DS", f"1 13 3 {SHA256}", ["digest-type warning digest_type"]),
     (ZONE, "CDS", f"1 13 2 {SHA256}", []),
