@@ -170,6 +170,7 @@ def compensate(index: int) -> Act:
             return
         asked = origin(action="revert", received_at=clock.now())
         request = asked.request()
+        request.zone = zone.name
         try:
             with transaction.atomic():
                 prepared = compensation.prepare(done[index % len(done)])
