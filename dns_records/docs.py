@@ -52,7 +52,8 @@ the zone, or it is the one that deletes (RFC 8078) |
 API 422; by DNS UPDATE it takes them, and breaks off every transfer of the zone from \
 then on |
 | PowerDNS, by its API | AAAA of an IPv4-mapped address (`::ffff:192.0.2.1`) | 422 |
-| PowerDNS, by its API | LOC above 21374836.47 m | 422 |
+| PowerDNS, by its API | LOC above 21374836.47 m, and some of whole minutes, which it \
+reads as 60 seconds | 422 |
 | PowerDNS, by its API | names with `"`, `(`, `)`, `;`, `@` or `$` in a label | 422 |
 """
 

@@ -12,6 +12,8 @@ HOST = "127.0.0.1"
 # Below those that systems give to clients (32768 and up on Linux, 49152 elsewhere): a
 # port that nobody listens on for a while, as that of a killed service, stays free.
 LOWEST, HIGHEST = 20_000, 32_767
+# The system's, since Hypothesis seeds Python's own alike in every process.
+_RANDOM = random.SystemRandom()
 
 
 class Ports:
@@ -37,7 +39,7 @@ class Ports:
 
     def _choose(self, purpose: str) -> None:
         while True:
-            port = random.randint(LOWEST, HIGHEST)
+            port = _RANDOM.randint(LOWEST, HIGHEST)
             if port not in self._given.values() and _free(port):
                 break
         self._given[purpose] = port

@@ -10,7 +10,7 @@ from dns_records import rdata, record_types, validation
 from dns_records.providers import updates
 from dns_records.providers.base import RRsetChange
 from dns_records.tests import vectors
-from dns_records.tests.provider_daemons import Daemons
+from dns_records.tests.provider_daemons import KINDS, Daemons
 from dns_records.tests.provider_services import ZONE, rr
 from dns_records.tests.signing_daemon import OF_KEYS
 from dns_records.tests.vectors.generated import V6, VALUES, loc, svcb
@@ -32,7 +32,7 @@ NARROWER: dict[str, dict[str, st.SearchStrategy[str] | None]] = {
     "powerdns-api": {
         "AAAA": V6.filter(lambda text: not text.startswith("::ffff:")),
         "HTTPS": svcb(others=PLAIN),
-        "LOC": loc(highest=2**31 - 10_000_001),
+        "LOC": loc(highest=2**31 - 10_000_001, least_ms=1),
         "SVCB": svcb(others=PLAIN),
     },
 }
@@ -68,7 +68,7 @@ def test_the_canonical_form_reads_back(rtype: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.skipif(not real.WANTED, reason="needs the real services")
-@pytest.mark.parametrize("kind", ["bind"])
+@pytest.mark.parametrize("kind", KINDS)
 @settings(
     deadline=None,
     max_examples=8,

@@ -87,11 +87,11 @@ def svcb(others: Text = quoted(1, 30)) -> Text:
     return service | NAME.map("0 {}".format)
 
 
-def loc(highest: int = 2**32 - 10_000_001) -> Text:
-    """Return places; altitudes are up to ``highest`` cm."""
+def loc(highest: int = 2**32 - 10_000_001, least_ms: int = 0) -> Text:
+    """Return places up to ``highest`` cm; their seconds are ``least_ms`` at least."""
     place = words(
         *(st.integers(0, 59).map(str) for _ in range(2)),
-        st.integers(0, 59_999).map(lambda ms: f"{ms / 1000:.3f}"),
+        st.integers(least_ms, 59_999).map(lambda ms: f"{ms / 1000:.3f}"),
     )
     altitude = st.integers(-10_000_000, highest).map(lambda cm: f"{cm / 100:.2f}m")
     length = st.tuples(st.integers(0, 9), st.integers(0, 6)).map(
