@@ -215,10 +215,7 @@ def _open(request: Request, ready: Prepared | Parts) -> None:
 def _fail(scheduled: ScheduledChange, error: DnsorchError, hurried_by: str) -> bool:
     """Fail what cannot be planned; say whether it still waited for that."""
     with transaction.atomic():
-        waiting = Request.objects.filter(
-            pk=scheduled.pk, status=Status.SCHEDULED
-        ).select_for_update()
-        request = waiting.first()
+        request = _locked(scheduled)
         if request is None:
             return False
         if hurried_by:
@@ -273,10 +270,15 @@ def _lock(scheduled: ScheduledChange) -> Locked:
     """
     names = {operation.key.name for operation in load(scheduled)}
     locked = wanted.lock(scheduled.zone, names)
-    waiting = Request.objects.filter(pk=scheduled.pk, status=Status.SCHEDULED)
-    if waiting.select_for_update().first() is None:
+    if _locked(scheduled) is None:
         raise _WaitsNoMore
     return locked
+
+
+def _locked(scheduled: ScheduledChange) -> Request | None:
+    """Lock and return the request's row; None if it does not wait any more."""
+    waiting = Request.objects.filter(pk=scheduled.pk, status=Status.SCHEDULED)
+    return waiting.select_for_update().first()
 
 
 def _dump_access(access: Access) -> dict[str, Any]:

@@ -115,6 +115,12 @@ def zone(db: None) -> Zone:
 
 
 @pytest.fixture
+def reverse(zone: Zone) -> Zone:
+    """The reverse zone of 192.0.2.0/24."""
+    return world.make_zone("2.0.192.in-addr.arpa.")
+
+
+@pytest.fixture
 def store(zone: Zone) -> memory.Store:
     """The DNS service that the zone is on."""
     return world.store_of(zone)

@@ -36,12 +36,6 @@ P1 = ("1.2.0.192.in-addr.arpa.", "PTR")
 P2 = ("2.2.0.192.in-addr.arpa.", "PTR")
 
 
-@pytest.fixture
-def reverse(zone: Zone) -> Zone:
-    """The reverse zone of 192.0.2.0/24."""
-    return world.make_zone("2.0.192.in-addr.arpa.")
-
-
 def points(target: str, ttl: int = 300) -> tuple[int, tuple[str, ...]]:
     """Return a PTR RRset as the wanted state has it."""
     return ttl, (target,)

@@ -24,12 +24,6 @@ A1, A2 = "192.0.2.1", "192.0.2.2"
 WWW_A = ("www.example.test.", "A")
 
 
-@pytest.fixture
-def reverse(zone: Zone) -> Zone:
-    """The reverse zone of 192.0.2.0/24."""
-    return world.make_zone("2.0.192.in-addr.arpa.")
-
-
 def done(api: APIClient, *where: Zone, **change_: Any) -> str:
     """Add an address, with its PTR record if wanted; return the request's path."""
     body = accepted(api, change("add", "www", A1, **change_))

@@ -19,10 +19,10 @@ A1, A2 = "192.0.2.1", "192.0.2.2"
 
 
 @pytest.fixture
-def reverse(zone: Zone) -> Zone:
-    """The reverse zone of 192.0.2.0/24, whose records follow those of ``zone``."""
+def reverse(zone: Zone, reverse: Zone) -> Zone:
+    """The reverse zone, whose records follow those of ``zone``."""
     zones.change(zone, {"ptr_policy": "on"})
-    return world.make_zone("2.0.192.in-addr.arpa.")
+    return reverse
 
 
 def lives(zone: Zone) -> list[datetime | None]:

@@ -30,12 +30,6 @@ P1 = ("1.2.0.192.in-addr.arpa.", "PTR")
 TO_WWW = (300, ("www.example.test.",))
 
 
-@pytest.fixture
-def reverse(zone: Zone) -> Zone:
-    """The reverse zone of 192.0.2.0/24."""
-    return world.make_zone("2.0.192.in-addr.arpa.")
-
-
 def open_due() -> int:
     """Let the time of all that waits have come, and plan it."""
     let_it_be_due()

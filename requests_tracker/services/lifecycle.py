@@ -187,8 +187,10 @@ def divide(request: Request, entries: Sequence[Entry], *, count: int) -> None:
 
     From now on it is of no zone, and has no deadline, as :func:`open_parent` says.
     """
-    mine, how = Request.objects.filter(pk=request.pk), request.on_failure
-    mine.update(zone="", parts_expected=count, on_failure=how, deadline_at=None)
+    fields = {"zone": "", "parts_expected": count, "deadline_at": None}
+    Request.objects.filter(pk=request.pk).update(
+        on_failure=request.on_failure, **fields
+    )
     move([request.pk], Status.QUEUED, entries)
 
 

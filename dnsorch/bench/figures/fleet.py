@@ -8,12 +8,14 @@ servers quick, which is the floor, then with some that are not.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from dnsorch.bench.bench import BATCH, Bench, begin
 from dnsorch.bench.forwarders import SILENT, Forwarders
-from dnsorch.bench.results import Measured, percentile
+from dnsorch.bench.results import Measured
 from dnsorch.bench.stack import PATIENCE_S
 from dnsorch.tests.e2e.harness import until
 
@@ -66,9 +68,7 @@ def fleet(bench: Bench) -> Iterator[Measured]:
             for number in range(SERVERS)
             for name in names[number::SERVERS]
         }
-        counts = {
-            kind: list(kinds.values()).count(kind) for kind in set(kinds.values())
-        }
+        counts = Counter(kinds.values())
         bench.stack.shell(_SPREAD.format(ports=servers.ports, names=names))
         try:
             with _crowd(bench):
@@ -107,11 +107,14 @@ def fleet(bench: Bench) -> Iterator[Measured]:
     )
 
 
-class _Ends:
-    """When the changes of each kind of server were completed, after the first POST."""
+class _Ends(NamedTuple):
+    """How many seconds after the first POST each kind of server had all its changes.
 
-    def __init__(self, first: str, took: dict[str, float]) -> None:
-        self.first, self.took = first, took
+    ``first`` is the smallest id of their requests.
+    """
+
+    first: str
+    took: dict[str, float]
 
 
 def _ends(bench: Bench, kinds: dict[str, str], awaited: list[str]) -> _Ends:
@@ -126,17 +129,17 @@ def _wait(
     bench: Bench, first: str, kinds: dict[str, str], awaited: list[str]
 ) -> dict[str, float]:
     """Wait for the changes of these kinds of server; return when the last one was."""
+    counts = Counter(kinds.values())
 
     def look() -> dict[str, float] | None:
         ends: dict[str, list[float]] = {kind: [] for kind in awaited}
         for zone, at in bench.stack.query(_ENDS, first):
             if kinds[zone] in ends:
                 ends[kinds[zone]].append(at)
-        wanted = {kind: list(kinds.values()).count(kind) for kind in awaited}
-        if any(len(ends[kind]) < wanted[kind] for kind in awaited):
+        if any(len(own) < counts[kind] for kind, own in ends.items()):
             time.sleep(0.2)
             return None
-        return {kind: percentile(own, 100) for kind, own in ends.items()}
+        return {kind: max(own) for kind, own in ends.items()}
 
     return until(look, f"the changes of {awaited}", PATIENCE_S)
 
