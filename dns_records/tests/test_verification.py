@@ -269,6 +269,8 @@ def test_a_worker_asks_again_right_away_for_a_moment(
 
     monkeypatch.setattr(time, "sleep", pause)
     monkeypatch.setattr(clock, "now", lambda: start + timedelta(seconds=passed[0]))
+    # However long this machine takes for them; the limit has a test of its own.
+    monkeypatch.setattr(tasks, "FIRST_CHECKS_TOGETHER_S", 60.0)
     tasks.deliver(zone.pk)
     assert fresh(request).status == ("completed" if in_time else "verifying")
     assert passed[0] <= 1.0
