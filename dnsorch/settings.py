@@ -279,6 +279,9 @@ CELERY_WORKER_DISABLE_PREFETCH = CELERY_BROKER_URL.startswith("redis")
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
+# Celery would close the connection to the database around each task; how long it is
+# kept is CONN_MAX_AGE's to say (dnsorch.worker.keep_database_connection).
+CELERY_DB_REUSE_MAX = 10**9
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"

@@ -115,3 +115,16 @@ def spare_what_stays(**_: Any) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@signals.task_prerun.connect
+def keep_database_connection(task: Any, **_: Any) -> None:
+    """Use the connection of the task before, unless it is broken or too old.
+
+    As Django does between two requests of a client: to connect anew costs a process of
+    PostgreSQL's, which has all tables to look up again, and a password to be proven.
+    """
+    from django.db import close_old_connections
+
+    if not task.request.is_eager:
+        close_old_connections()

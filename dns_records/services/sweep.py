@@ -1,20 +1,18 @@
 """The sweep: finds what is due in the database and sees that it is done.
 
-It never looks at the dirty flag: wake-ups may be lost, the pending rows are not.
+It never relies on the dirty flag: wake-ups may be lost, the pending rows are not.
 """
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 from django.db.models import Exists, Min, OuterRef, Q
 
-from dns_records.models import Batch, BatchStatus, Change, Lane, Zone
+from dns_records.models import Batch, BatchStatus, Change, ChangeStatus, Lane, Zone
 from dns_records.services import (
     audits,
     compensation,
@@ -30,6 +28,7 @@ from dns_records.services import (
     wake,
     withdrawal,
 )
+from dns_records.services.hints import Act, Hints
 from dnsorch import clock, failpoints, tracing
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
@@ -38,11 +37,6 @@ from requests_tracker.status import Status
 
 logger = structlog.get_logger(__name__)
 
-# A lane that was woken and has not moved is woken again after so many seconds.
-WAKE_AGAIN_S = 3.0
-# One that waits in every sweep for so long is woken in vain: the broker takes hints and
-# no worker hears them. A worker may need a minute to find that its connection is dead.
-UNHEARD_AFTER_S = 6.0
 MAX_OVERDUE = 500
 
 
@@ -52,15 +46,12 @@ class DeadlineExceeded(DnsorchError):
     code = "deadline_exceeded"
 
 
-@dataclass
 class Sweeper:
-    """One process's sweep; remembers when it last woke a lane, and who waits.
+    """One process's sweep; remembers whom it woke."""
 
-    ``waiting`` is since when each lane was found in every sweep.
-    """
-
-    woken: dict[tuple[str, int], tuple[float, object]] = field(default_factory=dict)
-    waiting: dict[tuple[str, int], tuple[float, object]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        """Begin with nobody woken."""
+        self._hints = Hints()
 
     def once(self) -> int:
         """Wake or do all that is due; return how many lanes that were."""
@@ -68,24 +59,22 @@ class Sweeper:
             return 0
         found = 0
         now = clock.now()
-        waited, self.waiting = self.waiting, {}
+        self._hints.begin(wake.backlog())
         # Before the lanes: they drain what comes of it in the same sweep.
         found += schedules.open_due() + expiry.remove_due()
-        for zone_id in lanes_to_drain():
-            found += self._see_to(waited, wake.DELIVER, zone_id, deliver)
+        for zone_id, sent, dirty in lanes_to_drain():
+            found += self._see_to(wake.DELIVER, zone_id, deliver, done=sent, said=dirty)
         for zone_id, since in checks_due():
-            check = verification.check
-            found += self._see_to(waited, wake.VERIFY, zone_id, check, since)
+            found += self._see_to(wake.VERIFY, zone_id, verification.check, since)
         for zone_id, since in reconcile.due():
-            compare = reconcile.run_due
-            found += self._see_to(waited, wake.RECONCILE, zone_id, compare, since)
+            found += self._see_to(wake.RECONCILE, zone_id, reconcile.run_due, since)
         for zone_id, since in audits.due():
-            found += self._see_to(waited, wake.AUDIT, zone_id, audits.run_due, since)
+            found += self._see_to(wake.AUDIT, zone_id, audits.run_due, since)
         for zone_id, seen in serial_watch.due():
-            look = serial_watch.look
-            found += self._see_to(waited, wake.WATCH, zone_id, look, seen)
+            found += self._see_to(wake.WATCH, zone_id, serial_watch.look, seen)
         for zone_id, since in import_jobs.due():
-            found += self._see_to(waited, wake.IMPORT, zone_id, import_run.run, since)
+            found += self._see_to(wake.IMPORT, zone_id, import_run.run, since)
+        self._hints.end()
         found += expire_overdue()
         found += settle_parents()
         logger.debug("swept", found=found, at=str(now))
@@ -93,27 +82,23 @@ class Sweeper:
 
     def _see_to(
         self,
-        waited: dict[tuple[str, int], tuple[float, object]],
         task: str,
         zone_id: int,
         do: Callable[[int], object],
         since: datetime | None = None,
+        *,
+        done: int = 0,
+        said: bool = False,
     ) -> int:
         """Publish a wake-up, or do the work here if nobody takes it.
 
         ``since`` is when the work was due: another moment is other work.
         """
-        key, now = (task, zone_id), time.monotonic()
-        first, same = waited.get(key, (now, since))
-        first = first if same == since else now
-        self.waiting[key] = first, since
-        unheard = now - first >= UNHEARD_AFTER_S
-        last, due = self.woken.get(key, (-WAKE_AGAIN_S, None))
-        if due == since and now - last < WAKE_AGAIN_S and not unheard:
+        act = self._hints.found((task, zone_id), since, done=done, said=said)
+        if act is Act.LEAVE:
             return 0
-        self.woken[key] = now, since
-        if unheard or not wake.publish(task, zone_id):
-            del self.woken[key]
+        if act is Act.DO or not wake.publish(task, zone_id):
+            self._hints.done_here((task, zone_id))
             try:
                 with tracing.span(f"sweep {task}", parent=""):
                     do(zone_id)
@@ -128,21 +113,21 @@ def deliver(zone_id: int) -> None:
     verification.check(zone_id)
 
 
-def lanes_to_drain() -> list[int]:
-    """Return the zones with due changes or an undecided batch, and no lease."""
+def lanes_to_drain() -> list[tuple[int, int, bool]]:
+    """Return the lanes with due changes or an undecided batch, and no lease.
+
+    Each with the number of its last message, which rises while somebody sends, and
+    whether its dirty flag is set: then somebody gave a hint, which may be lost.
+    """
     now = clock.now()
-    pending = Change.objects.filter(zone=OuterRef("pk"), status="pending")
+    pending = Change.objects.filter(zone=OuterRef("pk"), status=ChangeStatus.PENDING)
     undecided = Batch.objects.filter(lane=OuterRef("pk"), status=BatchStatus.SENT)
     free = Lane.objects.filter(
         Q(not_before__isnull=True) | Q(not_before__lte=now),
         Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now),
-        zone=OuterRef("pk"),
+        Exists(pending.filter(queue.due(now))) | Exists(undecided),
     )
-    return _ids(
-        Zone.objects.filter(Exists(free)).filter(
-            Exists(pending.filter(queue.due(now))) | Exists(undecided)
-        )
-    )
+    return list(free.order_by("pk").values_list("pk", "batch_number", "dirty"))
 
 
 def checks_due() -> list[tuple[int, datetime]]:
@@ -150,10 +135,6 @@ def checks_due() -> list[tuple[int, datetime]]:
     due = Change.objects.filter(next_check_at__lte=clock.now()).order_by("zone_id")
     zones = due.values_list("zone_id").annotate(since=Min("next_check_at"))
     return [(zone_id, since) for zone_id, since in zones]
-
-
-def _ids(zones: Iterable[Zone]) -> list[int]:
-    return sorted(zone.pk for zone in zones)
 
 
 def settle_parents() -> int:

@@ -33,6 +33,8 @@ class Broker:
     sent: list[tuple[str, int]] = field(default_factory=list)
     error: Exception | None = None
     tries: int = 0
+    #: What it holds for others than these tests.
+    backlog: int = 0
 
     def send_task(self, name: str, *, args: list[int], **options: Any) -> None:
         """Keep a task, or fail as a broker that is down does."""
@@ -60,6 +62,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     """Put a broker of the test's own in the place of the real one."""
     broker = Broker()
     monkeypatch.setattr(wake, "current_app", broker)
+    monkeypatch.setattr(wake, "backlog", lambda: broker.backlog)
     monkeypatch.setattr(wake, "_aside", Inline())
     monkeypatch.setattr(wake, "_paused_until", 0.0)
     return broker

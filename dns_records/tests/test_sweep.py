@@ -14,7 +14,7 @@ from pytest_django import DjangoAssertNumQueries
 from dns_records import tasks
 from dns_records.models import Batch, Change, Lane, Zone
 from dns_records.providers.memory import Faults, Store
-from dns_records.services import delivery, lanes, sweep, verification, wake
+from dns_records.services import delivery, hints, lanes, sweep, verification, wake
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.sweep import Sweeper
 from dns_records.tests.conftest import Broker
@@ -48,7 +48,7 @@ class Seconds:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     """Put a clock of the test's own into the sweep."""
     seconds = Seconds()
-    monkeypatch.setattr(sweep, "time", SimpleNamespace(monotonic=lambda: seconds.now))
+    monkeypatch.setattr(hints, "time", SimpleNamespace(monotonic=lambda: seconds.now))
     return seconds
 
 
@@ -57,6 +57,11 @@ def noon() -> Iterator[datetime]:
     """Hold the clock."""
     with clock.fixed(datetime.now(tz=UTC)) as now:
         yield now
+
+
+def due_lanes() -> list[int]:
+    """Return the zones whose lanes the sweep finds."""
+    return [zone_id for zone_id, *_ in sweep.lanes_to_drain()]
 
 
 def work(broker: Broker) -> None:
@@ -108,7 +113,7 @@ def test_what_nobody_hears_is_done_here(
     """The broker takes every hint, and no worker is there."""
     sweeper = Sweeper()
     request = add("www", "192.0.2.1")
-    while seconds.now < 86_400.0 + sweep.UNHEARD_AFTER_S:
+    while seconds.now < 86_400.0 + hints.UNHEARD_AFTER_S:
         sweeper.once()
         assert states([request]) == ["queued"]
         seconds.now += 1.0
@@ -119,6 +124,28 @@ def test_what_nobody_hears_is_done_here(
     later = add("ftp", "192.0.2.1")
     assert sweeper.once() == 1
     assert states([later]) == ["queued"]
+
+
+@pytest.mark.django_db
+def test_who_is_behind_is_not_told_again(
+    zone: Zone, broker: Broker, seconds: Seconds
+) -> None:
+    """Somebody works, and the broker holds the hint: what waits has its turn."""
+    sweeper = Sweeper()
+    request = add("www", "192.0.2.1")
+    other = make_zone("other.test.")
+    broker.backlog = 1
+    found = []
+    for second in range(70):
+        add(f"n{second}", "192.0.2.1", zone=other.name)
+        sweeper.once()
+        found += [second for sent in broker.sent if sent == (wake.DELIVER, zone.pk)]
+        broker.sent.clear()
+        delivery.drain(other.pk)
+        verification.check(other.pk)
+        seconds.now += 1.0
+    assert found == [0, 60]
+    assert states([request]) == ["queued"]
 
 
 @pytest.mark.django_db
@@ -148,16 +175,16 @@ def test_nothing_to_do_is_nothing_done(
 @pytest.mark.django_db
 def test_a_lane_with_due_changes_is_found(zone: Zone) -> None:
     make_zone("other.test.")
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
     request = add("www", "192.0.2.1")
-    assert sweep.lanes_to_drain() == [zone.pk]
+    assert due_lanes() == [zone.pk]
     Request.objects.update(next_attempt_at=clock.now() + timedelta(seconds=60))
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
     Request.objects.update(next_attempt_at=clock.now() - timedelta(seconds=1))
-    assert sweep.lanes_to_drain() == [zone.pk]
+    assert due_lanes() == [zone.pk]
     delivery.drain(zone.pk)
     assert fresh(request).status == "verifying"
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
 
 
 @pytest.mark.django_db
@@ -165,13 +192,13 @@ def test_a_lane_that_is_held_or_waits_is_left_alone(zone: Zone) -> None:
     add("www", "192.0.2.1")
     lease = lanes.acquire(zone.pk)
     assert lease is not None
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
     let_lease_expire(zone)
-    assert sweep.lanes_to_drain() == [zone.pk]
+    assert due_lanes() == [zone.pk]
     Lane.objects.update(not_before=clock.now() + timedelta(seconds=60))
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
     hurry(zone)
-    assert sweep.lanes_to_drain() == [zone.pk]
+    assert due_lanes() == [zone.pk]
 
 
 @pytest.mark.django_db
@@ -184,11 +211,11 @@ def test_a_message_nobody_decided_is_found(zone: Zone, store: Store) -> None:
     store.faults = Faults()
     hurry(zone)
     assert not Change.objects.filter(status="pending").exists()
-    assert sweep.lanes_to_drain() == [zone.pk]
+    assert due_lanes() == [zone.pk]
     delivery.drain(zone.pk)
     assert fresh(request).status == "verifying"
     assert Batch.objects.get().status == "applied"
-    assert sweep.lanes_to_drain() == []
+    assert due_lanes() == []
 
 
 @pytest.mark.django_db

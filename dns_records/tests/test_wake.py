@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
+from celery import Celery
 from django.db import transaction
 from kombu.exceptions import ConnectionLimitExceeded, OperationalError
 
 from dns_records.models import Lane
 from dns_records.services import wake
+from dns_records.services.wake import backlog
 from dns_records.tests.conftest import Broker
 from dns_records.tests.world import add, make_zone
 
@@ -151,3 +155,46 @@ def test_a_forked_process_has_a_thread_of_its_own(
             os._exit(0 if wake._aside is not before else 1)
         assert os.waitpid(pid, 0)[1] == 0
         assert wake._aside is before
+
+
+# --- what the broker holds ------------------------------------------------------------
+
+
+@pytest.fixture
+def at_broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put applications with a broker and a queue of their own into the module."""
+
+    def use(url: str) -> None:
+        app = Celery("backlog", broker=url, set_as_current=False)
+        app.conf.task_default_queue = uuid4().hex
+        monkeypatch.setattr(wake, "current_app", app)
+
+    return use
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_broker_says_how_many_hints_it_holds(
+    at_broker: Callable[[str], None], count: int
+) -> None:
+    at_broker("memory://")
+    for number in range(count):
+        assert wake.publish(wake.DELIVER, number)
+    assert backlog() == count
+    assert wake.publish(wake.DELIVER, 1), "asking leaves the connection usable"
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1//"])
+def test_a_broker_that_is_away_holds_nothing_that_we_know_of(
+    at_broker: Callable[[str], None], url: str
+) -> None:
+    at_broker(url)
+    assert backlog() == 0
+    assert not wake.publish(wake.DELIVER, 1), "nor is it tried at once"
+
+
+def test_a_broker_that_did_not_answer_is_not_asked(
+    broker: Broker, seconds: Seconds
+) -> None:
+    broker.go_down()
+    assert not wake.publish(wake.DELIVER, 1)
+    assert backlog() == 0
