@@ -9,6 +9,7 @@ for a while.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -50,17 +51,22 @@ class _Due:
 
 @dataclass
 class Hints:
-    """What one process's sweep has said, and whether anybody heard it."""
+    """What one process's sweep has said, and whether anybody heard it.
 
+    ``backlog`` says how many hints the broker holds; it is asked once in a sweep, if
+    something is due at all.
+    """
+
+    backlog: Callable[[], int]
     _due: dict[Key, _Due] = field(default_factory=dict)
     _sweep: int = 0
     _moved: float = float("-inf")
-    _again_s: float = AGAIN_S
+    _is_behind: bool | None = None
 
-    def begin(self, backlog: int) -> None:
-        """Begin a sweep; ``backlog`` is how many hints the broker holds."""
+    def begin(self) -> None:
+        """Begin a sweep."""
         self._sweep += 1
-        self._again_s = AGAIN_BEHIND_S if backlog else AGAIN_S
+        self._is_behind = None
 
     def found(
         self, key: Key, since: object, *, done: int = 0, said: bool = False
@@ -70,11 +76,13 @@ class Hints:
         ``said`` is whether somebody else has given a hint that no worker has taken.
         """
         now = time.monotonic()
+        if self._is_behind is None:
+            self._is_behind = self.backlog() > 0
         due = self._due.get(key)
         if due is None or due.since != since:
             self._see(due, now)
             due = self._due[key] = _Due(since, done, now)
-            if said and self._again_s == AGAIN_BEHIND_S:
+            if said and self._is_behind:
                 due.said_at = now
         elif due.done != done or due.sweep < self._sweep - 1:
             # Somebody is at it, and will look whether that was all.
@@ -83,7 +91,8 @@ class Hints:
         due.sweep = self._sweep
         if min(now - due.first, now - self._moved) >= UNHEARD_AFTER_S:
             return Act.DO
-        if now - due.said_at < self._again_s:
+        again_s = AGAIN_BEHIND_S if self._is_behind else AGAIN_S
+        if now - due.said_at < again_s:
             return Act.LEAVE
         due.said_at = now
         return Act.HINT

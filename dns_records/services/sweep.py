@@ -51,7 +51,7 @@ class Sweeper:
 
     def __init__(self) -> None:
         """Begin with nobody woken."""
-        self._hints = Hints()
+        self._hints = Hints(wake.backlog)
 
     def once(self) -> int:
         """Wake or do all that is due; return how many lanes that were."""
@@ -59,7 +59,7 @@ class Sweeper:
             return 0
         found = 0
         now = clock.now()
-        self._hints.begin(wake.backlog())
+        self._hints.begin()
         # Before the lanes: they drain what comes of it in the same sweep.
         found += schedules.open_due() + expiry.remove_due()
         for zone_id, sent, dirty in lanes_to_drain():

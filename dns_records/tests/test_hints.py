@@ -23,13 +23,13 @@ class Sweeps:
         """Start a day after the machine did, with nothing at the broker."""
         self.now = 86_400.0
         self.backlog = 0
-        self.hints = Hints()
+        self.hints = Hints(lambda: self.backlog)
 
     def sweep(
         self, found: Mapping[Key, object], *, done: int = 0, said: bool = False
     ) -> dict[Key, Act]:
         """Find these due, since when; return what is to be done."""
-        self.hints.begin(self.backlog)
+        self.hints.begin()
         acts = {
             key: self.hints.found(key, since, done=done, said=said)
             for key, since in found.items()

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import psycopg2
+import redis
 from confluent_kafka.cimpl import NewTopic
 
 from deploy.services.kafka import PARTITIONS
 from dnsorch.bench.nameservers import NameServers
 from dnsorch.bench.rows import Template
+from dnsorch.tests import real
 from dnsorch.tests.e2e.harness import Stack, free_ports, until
 from dnsorch.tests.services.harness import RealStack, administer, kafka_admin
 
@@ -82,15 +84,20 @@ class BenchStack(RealStack):
         """The topics, by their kind."""
         return {kind: f"{self.database}.{kind}" for kind in (*KINDS, FLOOR)}
 
+    @property
+    def broker_url(self) -> str:
+        """The broker, with a database for this stack alone."""
+        url = urlsplit(real.setting("CELERY_BROKER_URL"))
+        return url._replace(path="/15").geturl()
+
     def variables(self) -> dict[str, str]:
         """Return the environment of its processes."""
         found = super().variables()
         for name in OF_TESTS:
             found.pop(name, None)
-        broker = urlsplit(found["CELERY_BROKER_URL"])
         return {
             **found,
-            "CELERY_BROKER_URL": broker._replace(path="/15").geturl(),
+            "CELERY_BROKER_URL": self.broker_url,
             "DNSORCH_NAMESERVERS": ",".join(self.nameservers.addresses),
             "DNSORCH_TSIG_KEY_FILE": str(self.nameservers.key_file),
             # It would come every five minutes, into some runs and not into others.
@@ -101,6 +108,7 @@ class BenchStack(RealStack):
     def up(self) -> None:
         """Start it, with a database, topics and zones of its own."""
         self.nameservers.up()
+        self._forget_hints()
         administer(f"CREATE DATABASE {self.database}")
         admin = kafka_admin()
         new = [NewTopic(name, PARTITIONS, 1) for name in self.topics.values()]
@@ -114,8 +122,14 @@ class BenchStack(RealStack):
         """Kill everything, and leave nothing behind."""
         with ExitStack() as last:
             last.callback(self.nameservers.down)
+            last.callback(self._forget_hints)
             last.callback(self._drop)
             Stack.down(self)
+
+    def _forget_hints(self) -> None:
+        """Empty the queue: a run is not to begin with what another one has left."""
+        with redis.Redis.from_url(self.broker_url) as broker:
+            broker.flushdb()
 
     def _drop(self) -> None:
         for name in (self.database, f"{self.database}_{FLOOR}"):
@@ -170,8 +184,6 @@ class BenchStack(RealStack):
         """The database of the floor."""
         url = urlsplit(self.env["DATABASE_URL"])
         return url._replace(path=f"/{self.database}_{FLOOR}").geturl()
-
-    # --- the processes
 
     # --- the database
 
