@@ -37,6 +37,13 @@ def annotated(records: QuerySet[Record]) -> QuerySet[Record]:
     )
 
 
+def as_pending(record: Any) -> Record:
+    """Return a record that was just written as :func:`annotated` would read it."""
+    record.pending = True
+    assert isinstance(record, Record)
+    return record
+
+
 def get(access: Access, record_id: UUID) -> Record:
     """Return one record.
 

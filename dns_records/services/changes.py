@@ -15,10 +15,10 @@ from django.db import transaction
 from dns_records import coalesce, drafts, images, lifetimes, plan, validation
 from dns_records.drafts import Draft
 from dns_records.images import Image, Key, Notice
-from dns_records.models import Change, ChangeStatus, Zone
+from dns_records.models import Change, ChangeStatus, Record, Zone
 from dns_records.plan import Operation, Plan
 from dns_records.providers import registry
-from dns_records.selectors import rrsets
+from dns_records.selectors import records, rrsets
 from dns_records.services import neighbours, wake, wanted, writable_types
 from dns_records.services.arguments import dump_arguments, what_comes_back
 from dns_records.services.finding import Finder
@@ -191,7 +191,20 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(rows)
     request.first_changes = rows
+    request.first_records = _shown(locked, rows)
     return entries(prepared)
+
+
+def _shown(locked: Locked, rows: Sequence[Change]) -> list[Record]:
+    """Return the records of the RRsets that changes are of, as selectors read them."""
+    found = []
+    for key in {Key(row.name, row.type) for row in rows}:
+        rrset = locked.rrsets[key]
+        rrset.zone = locked.zone
+        for record in locked.records[key]:
+            record.rrset = rrset
+            found.append(records.as_pending(record))
+    return found
 
 
 def entries(prepared: Prepared) -> list[Entry]:

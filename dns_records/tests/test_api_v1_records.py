@@ -74,6 +74,17 @@ def test_a_created_record_can_be_read_and_goes_live(api: APIClient, zone: Zone) 
     assert world.served(zone) == {WWW: (300, ("192.0.2.1",))}
 
 
+def test_an_answer_shows_the_record_as_it_is_read(api: APIClient) -> None:
+    """It is shown from what was written, beside siblings that were there."""
+    for value in ("192.0.2.1", "192.0.2.2"):
+        made = api.post(RECORDS, record(value=value, comment="why")).json()["record"]
+        assert made == api.get(made["links"]["self"]).json()
+    expires = {"expires_at": "2100-01-01T00:00:00Z"}
+    for update in ({"value": "192.0.2.77"}, {"ttl": 77}, {"comment": None}, expires):
+        shown = api.patch(made["links"]["self"], update).json()["record"]
+        assert shown == api.get(made["links"]["self"]).json()
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

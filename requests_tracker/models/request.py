@@ -183,9 +183,11 @@ class Request(models.Model):
         ]
 
     #: What was written with it, as long as it is as it was written: to be shown
-    #: without a look at the database. The changes are those of who carries it out.
+    #: without a look at the database. Changes and records are those of who carries it
+    #: out.
     first_events: list[RequestEvent] | None = None
     first_changes: list[Any] | None = None
+    first_records: list[Any] | None = None
 
     def __str__(self) -> str:
         return f"{self.id} {self.action} {self.zone} ({self.status})"

@@ -143,7 +143,7 @@ def refuse(
     # It may have been stored already when it was refused.
     request.status, request.last_sequence = Status.RECEIVED, 0
     request.deadline_at = request.parts_expected = None
-    request.first_events = request.first_changes = None
+    request.first_events = request.first_changes = request.first_records = None
     lifecycle.open_rejected(request, error, [origin.received()])
     logger.info("request rejected", code=error.code, **request.log_context())
     return doorway.render_error(error, request)

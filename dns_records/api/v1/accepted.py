@@ -65,9 +65,11 @@ def _records(requests: Sequence[Request]) -> dict[UUID, dict[str, Any]]:
         for change in own
         if change.action == "add" and change.arguments.get("record_id")
     ]
-    ids = [record_id for _, record_id in made]
-    seen: Any = selectors.records.annotated(Record.objects.filter(pk__in=ids))
-    by_id = {str(each.pk): each for each in seen}
+    written = [each for one in requests for each in one.first_records or ()]
+    by_id = {str(each.pk): each for each in written}
+    if ids := {record_id for _, record_id in made} - set(by_id):
+        seen: Any = selectors.records.annotated(Record.objects.filter(pk__in=ids))
+        by_id |= {str(each.pk): each for each in seen}
     found: dict[UUID, dict[str, Any]] = {}
     for request_id, record_id in made:
         if (record := by_id.get(record_id)) is not None:
