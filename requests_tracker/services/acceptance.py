@@ -110,30 +110,53 @@ def describe(span: tracing.Span, answer: Answer) -> None:
     span.set_attribute("dnsorch.replayed", answer.replayed)
 
 
+class _Refused(Exception):
+    """What an operation was refused for; all that it did goes with it."""
+
+    def __init__(self, error: DnsorchError) -> None:
+        """``error`` is what the client is told."""
+        super().__init__(error)
+        self.error = error
+
+
 def _run_once(
     origin: Origin,
     digest: str,
     perform: Callable[[Request], None],
     doorway: Doorway,
 ) -> Answer:
+    request = origin.request()
+
+    def accept() -> Answer:
+        try:
+            perform(request)
+        except DnsorchError as error:
+            if error.status >= 500:
+                raise
+            raise _Refused(error) from error
+        answer = doorway.render(request)
+        log(request, answer)
+        return answer
+
+    try:
+        return _once(origin, digest, accept)
+    except _Refused as refused:
+        error = refused.error
+    # In a transaction of its own: a savepoint would cost all that are accepted two
+    # statements. Whoever has had the key meanwhile was the first.
+    return _once(origin, digest, lambda: refuse(request, error, origin, doorway))
+
+
+def _once(origin: Origin, digest: str, answer: Callable[[], Answer]) -> Answer:
+    """Return the answer that the key has, or else give it this one."""
     with transaction.atomic():
         key = idempotency.claim(origin.requester, origin.idempotency_key, digest)
         if isinstance(key, Answer):
             return key
-        request = origin.request()
-        try:
-            with transaction.atomic():
-                perform(request)
-        except DnsorchError as error:
-            if error.status >= 500:
-                raise
-            answer = refuse(request, error, origin, doorway)
-        else:
-            answer = doorway.render(request)
-            log(request, answer)
+        found = answer()
         if key:
-            idempotency.settle_all([(key, answer)])
-        return answer
+            idempotency.settle_all([(key, found)])
+        return found
 
 
 def refuse(
