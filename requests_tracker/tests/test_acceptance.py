@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dnsorch.exceptions import (
@@ -113,6 +115,37 @@ def test_a_rejected_request_is_in_the_tracker_and_did_nothing_else(
         (2, "rejected", error.detail, {"code": error.code}),
     ]
     assert rows() == (1, 2, 1, 1)
+
+
+def test_who_takes_the_key_of_what_is_being_refused_was_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was refused is rolled back with its key; the refusal is stored after it."""
+    once, calls, others = acceptance._once, [], []
+
+    def take() -> Answer:
+        return acceptance.run(
+            origin("key-1"), operation="x", perform=accept, doorway=DOOR
+        )
+
+    def interrupted(*args: Any) -> Answer:
+        calls.append(args)
+        if len(calls) == 2:
+            others.append(take())
+        return once(*args)
+
+    def refuse(request: Request) -> None:
+        raise Conflict("no")
+
+    monkeypatch.setattr(acceptance, "_once", interrupted)
+    answer = acceptance.run(
+        origin("key-1"), operation="x", perform=refuse, doorway=DOOR
+    )
+    (other,) = others
+    assert (answer.status, answer.request_id) == (202, other.request_id)
+    assert answer.replayed
+    assert Request.objects.get().status == "queued"
+    assert rows() == (1, 3, 0, 1)  # the replay is told of
 
 
 @pytest.mark.parametrize("error", [DatabaseBusy(), DnsorchError(), RuntimeError()])
