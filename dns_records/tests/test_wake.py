@@ -165,7 +165,9 @@ def at_broker(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Put applications with a broker and a queue of their own into the module."""
 
     def use(url: str) -> None:
-        app = Celery("backlog", broker=url, set_as_current=False)
+        # It comes before what the application is told.
+        monkeypatch.setenv("CELERY_BROKER_URL", url)
+        app = Celery("backlog", set_as_current=False)
         app.conf.task_default_queue = uuid4().hex
         monkeypatch.setattr(wake, "current_app", app)
 
