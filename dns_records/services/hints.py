@@ -79,15 +79,18 @@ class Hints:
         if self._is_behind is None:
             self._is_behind = self.backlog() > 0
         due = self._due.get(key)
+        was_gone = due is not None and due.sweep < self._sweep - 1
         if due is None or due.since != since:
             self._see(due, now)
             due = self._due[key] = _Due(since, done, now)
             if said and self._is_behind:
                 due.said_at = now
-        elif due.done != done or due.sweep < self._sweep - 1:
-            # Somebody is at it, and will look whether that was all.
+        elif was_gone or due.done != done:
             self._see(due, now)
-            due.first, due.done, due.done_here = now, done, False
+            if was_gone or not due.done_here:
+                # Somebody is at it, and will look whether that was all.
+                due.first = now
+            due.done, due.done_here = done, False
         due.sweep = self._sweep
         if min(now - due.first, now - self._moved) >= UNHEARD_AFTER_S:
             return Act.DO

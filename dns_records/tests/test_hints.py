@@ -136,6 +136,16 @@ def test_a_lane_at_work_shows_that_somebody_works(sweeps: Sweeps) -> None:
     assert acts == [Act.HINT, *[Act.LEAVE] * 2] * 10
 
 
+def test_a_lane_that_only_the_sweep_drains_does_not_wait_anew(sweeps: Sweeps) -> None:
+    """Nobody hears, and there is always more to do: it is done in each sweep."""
+    done, acts = 0, []
+    for _ in range(12):
+        (act,) = sweeps.sweep({ONE: None}, done=done).values()
+        acts.append(act)
+        done += act is Act.DO
+    assert acts[6:] == [Act.DO] * 6
+
+
 def test_nothing_is_kept_of_what_is_gone(sweeps: Sweeps) -> None:
     sweeps.sweep({("deliver", number): None for number in range(100)})
     for _ in range(4):
