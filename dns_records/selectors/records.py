@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from dns_records import names, record_types
-from dns_records.models import Record, Zone
+from dns_records.models import Record, RRset, Zone
 from dns_records.selectors import rrsets, texts
 from dnsorch import clock
 from dnsorch.exceptions import NotFound
@@ -37,10 +37,11 @@ def annotated(records: QuerySet[Record]) -> QuerySet[Record]:
     )
 
 
-def as_pending(record: Any) -> Record:
-    """Return a record that was just written as :func:`annotated` would read it."""
-    record.pending = True
-    assert isinstance(record, Record)
+def as_written(record: Record, rrset: RRset) -> Record:
+    """Return a record of an RRset just written, as :func:`annotated` would read it."""
+    record.rrset = rrset
+    seen: Any = record
+    seen.pending = True
     return record
 
 

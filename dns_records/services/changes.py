@@ -191,19 +191,23 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
     # acceptance, which is the order in which changes reach DNS.
     Change.objects.bulk_create(rows)
     request.first_changes = rows
-    request.first_records = _shown(locked, rows)
+    request.first_records = _named(locked, rows)
     return entries(prepared)
 
 
-def _shown(locked: Locked, rows: Sequence[Change]) -> list[Record]:
-    """Return the records of the RRsets that changes are of, as selectors read them."""
+def _named(locked: Locked, rows: Sequence[Change]) -> list[Record]:
+    """Return the records that changes name by their ids, as selectors read them."""
+    named = {
+        row.arguments["record_id"]: Key(row.name, row.type)
+        for row in rows
+        if "record_id" in row.arguments
+    }
     found = []
-    for key in {Key(row.name, row.type) for row in rows}:
+    for record_id, key in named.items():
         rrset = locked.rrsets[key]
         rrset.zone = locked.zone
-        for record in locked.records[key]:
-            record.rrset = rrset
-            found.append(records.as_pending(record))
+        own = [each for each in locked.records[key] if str(each.pk) == record_id]
+        found += [records.as_written(each, rrset) for each in own]
     return found
 
 
