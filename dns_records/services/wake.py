@@ -95,8 +95,7 @@ def publish(task: str, zone_id: int) -> bool:
     try:
         current_app.send_task(task, args=[zone_id], retry=False)
     except (KombuError, OSError) as error:
-        _paused_until = time.monotonic() + PAUSE_S
-        logger.warning("wake-up not published", task=task, error=type(error).__name__)
+        _pause("wake-up not published", error, task=task)
         return False
     _paused_until = 0.0
     return True
@@ -107,7 +106,6 @@ def backlog() -> int:
 
     0 where it cannot be asked, or does not say: some transports cannot count.
     """
-    global _paused_until
     if time.monotonic() < _paused_until:
         return 0
     app: Any = current_app
@@ -122,6 +120,12 @@ def backlog() -> int:
         except broker.channel_errors:
             return 0  # it was declared by others, in another way
         except broker.connection_errors as error:
-            _paused_until = time.monotonic() + PAUSE_S
-            logger.warning("backlog not known", error=type(error).__name__)
+            _pause("backlog not known", error)
             return 0
+
+
+def _pause(what: str, error: Exception, **about: str) -> None:
+    """Leave a broker that failed alone for a while."""
+    global _paused_until
+    _paused_until = time.monotonic() + PAUSE_S
+    logger.warning(what, error=type(error).__name__, **about)
