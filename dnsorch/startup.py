@@ -8,6 +8,7 @@ while they are read, what is wrong with what they name by
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,16 @@ def require_database() -> None:
             f"{_database()} lacks {len(plan)} migration(s), first {first}: "
             "run manage.py migrate_locked"
         )
+
+
+def spare_what_stays() -> None:
+    """Keep the garbage collector off the modules, which stay as long as the process.
+
+    It looks at them whenever many objects are made: an eighth of a second within a
+    request, a fourth of the CPU of an import.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _is_of_setup(error: Exception) -> bool:

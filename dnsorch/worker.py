@@ -10,7 +10,6 @@ What needs the settings is imported when there are settings.
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -107,14 +106,13 @@ def leave_port(**_: Any) -> None:
 
 @signals.worker_before_create_process.connect
 def spare_what_stays(**_: Any) -> None:
-    """Keep the garbage collector off the modules, which stay as long as the process.
+    """Keep the garbage collector off the modules before a process is forked.
 
-    It looks at them whenever many objects are made: a fourth of the CPU of an import.
-    Before a process of the pool is forked, which then shares them: to look at an object
-    is to write into its page.
+    The pool then shares them: to look at an object is to write into its page.
     """
-    gc.collect()
-    gc.freeze()
+    from dnsorch import startup
+
+    startup.spare_what_stays()
 
 
 @signals.task_prerun.connect

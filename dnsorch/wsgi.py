@@ -1,6 +1,5 @@
 """The WSGI application that granian serves."""
 
-import gc
 import os
 from importlib import import_module
 
@@ -23,7 +22,4 @@ with startup.one_sentence():
     # Not within the first request.
     import_module(settings.ROOT_URLCONF)
 
-# What is loaded by now stays as long as the process. The garbage collector would look
-# at all of it again and again: an eighth of a second each time, within a request.
-gc.collect()
-gc.freeze()
+startup.spare_what_stays()
