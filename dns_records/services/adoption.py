@@ -20,7 +20,7 @@ from dns_records.models import Change, ChangeStatus, RRset, Zone
 from dns_records.plan import Operation, Plan
 from dns_records.services import changes, wanted
 from dns_records.services.wanted import Locked
-from dnsorch import clock
+from dnsorch import bulk, clock
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request
 
@@ -103,7 +103,7 @@ def _adopt_part(
     now = clock.now()
     for row in rows:
         row.status, row.applied_at = ChangeStatus.VERIFIED, now
-    Change.objects.bulk_create(rows)
+    bulk.insert(rows)
 
 
 def _in_motion(

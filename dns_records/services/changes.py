@@ -25,7 +25,7 @@ from dns_records.services.finding import Finder
 from dns_records.services.preconditions import Precondition
 from dns_records.services.submissions import Asked, Postponed
 from dns_records.services.wanted import Locked
-from dnsorch import clock
+from dnsorch import bulk, clock
 from dnsorch.exceptions import ChangesetTooLarge, Reason
 from dnsorch.tokens.access import Access
 from requests_tracker.models import Request, Step
@@ -189,7 +189,7 @@ def write(request: Request, prepared: Prepared) -> list[Entry]:
     wanted.save(locked)
     # Ids are taken here, under the locks: per owner name they rise in the order of
     # acceptance, which is the order in which changes reach DNS.
-    Change.objects.bulk_create(rows)
+    bulk.insert(rows)
     request.first_changes = rows
     request.first_records = _named(locked, rows)
     return entries(prepared)

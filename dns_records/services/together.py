@@ -21,6 +21,7 @@ from dns_records.services.changes import ChangeSet
 from dns_records.services.finding import Remembering
 from dns_records.services.lots import Lot
 from dns_records.services.records import CreateRecord
+from dnsorch import bulk
 from dnsorch.exceptions import DnsorchError, Invalid
 from dnsorch.tokens.access import Access
 from requests_tracker.services import lifecycle, together
@@ -83,7 +84,7 @@ def _perform(new: Sequence[SimpleCall], access: Access) -> None:
     for lot in lots.values():
         lot.save()
     # As for one: taken under the locks, the ids rise in the order of acceptance.
-    Change.objects.bulk_create([row for each in accepted for row in each.rows])
+    bulk.insert(row for each in accepted for row in each.rows)
     for each in accepted:
         each.request.first_changes = each.rows
     lifecycle.open_all_queued(

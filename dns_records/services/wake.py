@@ -19,6 +19,8 @@ from django.db import transaction
 from kombu.exceptions import KombuError
 
 from dns_records.models import Lane
+from dnsorch import prepared
+from dnsorch.prepared import Update
 
 logger = structlog.get_logger(__name__)
 
@@ -67,8 +69,13 @@ def after_commit(zone_id: int) -> None:
 
 def mark(zone_id: int) -> None:
     """Set the lane's dirty flag and publish, if the flag was not set already."""
-    if Lane.objects.filter(zone=zone_id, dirty=False).update(dirty=True):
+    if _set_dirty(zone_id):
         publish_aside(DELIVER, zone_id)
+
+
+@prepared.update
+def _set_dirty(zone_id: int) -> Update:
+    return Lane.objects.filter(zone=zone_id, dirty=False), {"dirty": True}
 
 
 def publish_aside(task: str, zone_id: int) -> None:

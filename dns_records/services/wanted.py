@@ -10,12 +10,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from django.db.models import QuerySet
+
 from dns_records import rdata
 from dns_records.images import Image, Key, dump
 from dns_records.lifetimes import Life, Lives
 from dns_records.models import OwnerName, Record, RRset, Zone
 from dns_records.validation.neighbours import parents
-from dnsorch import clock
+from dnsorch import bulk, clock, prepared
+from dnsorch.prepared import Update
 
 MAX_ABOVE = 5000
 
@@ -80,31 +83,44 @@ def lock(zone: Zone, names: Collection[str]) -> Locked:
     other; concurrent writers of a name are served one after the other.
     """
     ordered = sorted(names)
-    OwnerName.objects.bulk_create(
-        [OwnerName(zone=zone, name=name) for name in ordered], ignore_conflicts=True
+    new = bulk.insert_missing(
+        [OwnerName(zone=zone, name=name) for name in ordered], "zone_id", "name"
     )
-    # No key of it changes, so that who refers to it need not wait.
-    locked = (
-        OwnerName.objects.select_for_update(no_key=True)
-        .filter(zone=zone, name__in=ordered)
-        .order_by("name")
-    )
-    owners = {owner.name: owner for owner in locked}
+    owners = {owner.name: owner for owner in new}
+    # Nobody else sees a new one, so it is locked and there is nothing at it.
+    old = [name for name in ordered if name not in owners]
+    owners |= {owner.name: owner for owner in _lock_owners(zone.pk, old)}
     above = _above(zone, owners)
     rrsets: dict[Key, RRset] = {}
     types: dict[str, set[str]] = {name: set() for name in above}
-    for row in RRset.objects.filter(zone=zone, name__in=[*ordered, *above]):
+    for row in _rrsets(zone.pk, [*old, *above]):
         if row.name in owners:
             rrsets[Key(row.name, row.type)] = row
         elif row.present:
             types[row.name].add(row.type)
     records: dict[Key, list[Record]] = {key: [] for key in rrsets}
     keys = {row.pk: key for key, row in rrsets.items()}
-    if keys:
-        for record in Record.objects.filter(rrset__in=list(keys)):
-            records[keys[record.rrset_id]].append(record)
+    for record in _records(list(keys)):
+        records[keys[record.rrset_id]].append(record)
     held = {name: frozenset(found) for name, found in types.items()}
     return Locked(zone, owners, rrsets, records, above=held)
+
+
+@prepared.rows
+def _lock_owners(zone_id: int, names: Collection[str]) -> QuerySet[OwnerName]:
+    # No key of it changes, so that who refers to it need not wait.
+    locked = OwnerName.objects.select_for_update(no_key=True)
+    return locked.filter(zone=zone_id, name__in=names).order_by("name")
+
+
+@prepared.rows
+def _rrsets(zone_id: int, names: Collection[str]) -> QuerySet[RRset]:
+    return RRset.objects.filter(zone=zone_id, name__in=names)
+
+
+@prepared.rows
+def _records(rrset_ids: Collection[int]) -> QuerySet[Record]:
+    return Record.objects.filter(rrset__pk__in=rrset_ids)
 
 
 def _above(zone: Zone, owners: Collection[str]) -> list[str]:
@@ -179,7 +195,7 @@ def save(locked: Locked) -> None:
     unsaved, locked.unsaved = locked.unsaved, Unsaved()
     fields = ["version", "present", "ttl", "comment", "updated_at"]
     fields += ["applied"] if unsaved.held else []
-    RRset.objects.bulk_create(unsaved.new_rrsets.values())
+    bulk.insert(unsaved.new_rrsets.values())
     RRset.objects.bulk_update(unsaved.rrsets.values(), fields)
     if unsaved.gone_records:
         Record.objects.filter(pk__in=unsaved.gone_records).delete()
@@ -187,7 +203,7 @@ def save(locked: Locked) -> None:
         unsaved.records.values(),
         ["rdata", "digest", "comment", "expires_at", "expires_for", "updated_at"],
     )
-    Record.objects.bulk_create(unsaved.new_records.values())
+    bulk.insert(unsaved.new_records.values())
     _save_counters(locked, unsaved.names)
 
 
@@ -285,6 +301,10 @@ def _save_counters(locked: Locked, names: Iterable[str]) -> None:
             owner.cname_rrsets, owner.other_rrsets = counters
             changed[counters].append(owner.pk)
     for (cname, other), owners in changed.items():
-        OwnerName.objects.filter(pk__in=owners).update(
-            cname_rrsets=cname, other_rrsets=other
-        )
+        _count_rrsets(owners, cname, other)
+
+
+@prepared.update
+def _count_rrsets(owners: Collection[int], cname: int, other: int) -> Update:
+    values = {"cname_rrsets": cname, "other_rrsets": other}
+    return OwnerName.objects.filter(pk__in=owners), values

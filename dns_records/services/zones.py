@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from dns_records import names
@@ -28,6 +28,7 @@ from dns_records.models import (
 from dns_records.models.change import ChangeStatus
 from dns_records.models.zone import MAX_TTL
 from dns_records.providers import registry
+from dnsorch import prepared
 from dnsorch.exceptions import Conflict, Forbidden, Invalid, Reason, ZoneNotFound
 from dnsorch.tokens.access import Access
 from requests_tracker.status import OPEN, Status
@@ -59,10 +60,10 @@ def get(access: Access, name: str) -> Zone:
     Raises:
         ZoneNotFound: there is none, or it is not theirs to see.
     """
-    zone = Zone.objects.select_related("backend").filter(name=name).first()
-    if zone is None or not access.may_read(name):
+    found = _named([name])
+    if not found or not access.may_read(name):
         raise ZoneNotFound(f"no zone {name} is registered")
-    return zone
+    return found[0]
 
 
 def get_for_write(access: Access, text: str) -> Zone:
@@ -119,13 +120,18 @@ def holders(wanted: Iterable[str]) -> dict[str, Zone]:
     found: dict[str, Zone] = {}
     # A database takes so many parameters in one statement.
     for start in range(0, len(suffixes), MAX_PARAMETERS):
-        some = Zone.objects.filter(name__in=suffixes[start : start + MAX_PARAMETERS])
-        found |= {zone.name: zone for zone in some.select_related("backend")}
+        some = _named(suffixes[start : start + MAX_PARAMETERS])
+        found |= {zone.name: zone for zone in some}
     held = {
         name: next((found[each] for each in own if each in found), None)
         for name, own in by_name.items()
     }
     return {name: zone for name, zone in held.items() if zone is not None}
+
+
+@prepared.rows
+def _named(names: Collection[str]) -> QuerySet[Zone]:
+    return Zone.objects.select_related("backend").filter(name__in=names)
 
 
 def check_write(access: Access, zone: Zone) -> Zone:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from dnsorch import prepared
 from dnsorch.tokens import text as texts
 from dnsorch.tokens.access import Access
 from dnsorch.tokens.models import ApiToken
@@ -19,7 +20,13 @@ def by_text(text: str) -> ApiToken | None:
     """
     if not texts.is_well_formed(text):
         return None
-    return ApiToken.objects.filter(digest=texts.digest(text)).first()
+    found = _by_digest(texts.digest(text))
+    return found[0] if found else None
+
+
+@prepared.rows
+def _by_digest(digest: str) -> QuerySet[ApiToken]:
+    return ApiToken.objects.filter(digest=digest)
 
 
 def live_by_prefix(prefix: str) -> list[ApiToken]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -16,8 +16,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection
+from django.db.models import QuerySet
 
-from dnsorch import clock, failpoints
+from dnsorch import bulk, clock, failpoints, prepared
 from dnsorch.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from requests_tracker.models import IdempotencyKey, Step
 from requests_tracker.services import timeline
@@ -81,13 +82,10 @@ def claim_all(
         IdempotencyKey(owner=owner, key=key, fingerprint=digest, created_at=now)
         for key, digest in sorted(operations.items())
     ]
-    _insert(mine)
-    own = {row.pk: row for row in mine}
-    found: dict[str, IdempotencyKey | Answer | IdempotencyKeyReused] = {}
-    for row in IdempotencyKey.objects.filter(owner=owner, key__in=list(operations)):
-        if row.pk in own:
-            found[row.key] = own[row.pk]
-        elif _forgotten(row):
+    found: dict[str, IdempotencyKey | Answer | IdempotencyKeyReused]
+    found = {row.key: row for row in _insert(mine)}
+    for row in _taken(owner, [key for key in operations if key not in found]):
+        if _forgotten(row):
             row.delete()
             found |= claim_all(owner, {row.key: operations[row.key]})
         else:
@@ -107,16 +105,15 @@ def settle_all(answers: Iterable[tuple[IdempotencyKey, Answer]]) -> None:
         row.response_location = answer.location
         rows.append(row)
     # They are there: this is one UPDATE of all, without a CASE for each.
-    IdempotencyKey.objects.bulk_create(
+    bulk.upsert(
         rows,
-        update_conflicts=True,
-        unique_fields=["owner", "key"],
-        update_fields=[
+        unique=("owner", "key"),
+        update=(
             "request_id",
             "response_status",
             "response_body",
             "response_location",
-        ],
+        ),
     )
 
 
@@ -132,8 +129,13 @@ def note_replays(answers: Iterable[Answer]) -> None:
         )
 
 
-def _insert(mine: Sequence[IdempotencyKey]) -> None:
-    """Insert what is not there yet.
+@prepared.rows
+def _taken(owner: str, keys: Collection[str]) -> QuerySet[IdempotencyKey]:
+    return IdempotencyKey.objects.filter(owner=owner, key__in=keys)
+
+
+def _insert(mine: Sequence[IdempotencyKey]) -> list[IdempotencyKey]:
+    """Insert what is not there yet; return that.
 
     Raises:
         IdempotencyInProgress: somebody else holds one for longer than two seconds.
@@ -141,12 +143,13 @@ def _insert(mine: Sequence[IdempotencyKey]) -> None:
     # The loser of the race waits here until the winner has committed.
     try:
         _set_lock_timeout(f"'{WAIT_MS}ms'")
-        IdempotencyKey.objects.bulk_create(mine, ignore_conflicts=True)
+        inserted = bulk.insert_missing(mine, "owner", "key")
         _set_lock_timeout("DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", LOCK_NOT_AVAILABLE) != LOCK_NOT_AVAILABLE:
             raise
         raise IdempotencyInProgress(retry_after=1) from error
+    return inserted
 
 
 def _answer(row: IdempotencyKey, operation: str) -> Answer:

@@ -16,16 +16,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Value
+from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Greatest
 
-from dnsorch import clock
+from dnsorch import bulk, clock
 from dnsorch.exceptions import DnsorchError
 from dnsorch.tokens.access import Access
 from requests_tracker import metrics, settling, status
 from requests_tracker.models import OutboxEvent, Request, RequestEvent, Step
 from requests_tracker.models.request import new_id
-from requests_tracker.services import parts, timeline
+from requests_tracker.services import parts, statements, timeline
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import Status
 
@@ -241,8 +241,8 @@ def _insert_all(opened: Sequence[tuple[Request, Sequence[Entry]]]) -> None:
     for request, entries in opened:
         request.first_events = timeline.rows(request, entries)
         events += request.first_events
-    Request.objects.bulk_create([request for request, _ in opened])
-    RequestEvent.objects.bulk_create(events)
+    bulk.insert(request for request, _ in opened)
+    bulk.insert(events)
 
 
 def move(
@@ -268,21 +268,20 @@ def move(
     sources = [before for before, after in status.TRANSITIONS.items() if to in after]
     # No savepoint within a transaction: who catches what fails here goes back further.
     with transaction.atomic(savepoint=False):
-        moved = list(
-            Request.objects.select_for_update()
-            .filter(pk__in=list(request_ids), status__in=sources)
-            .order_by("pk")
-        )
+        moved = statements.lock_in(list(request_ids), states=tuple(sources))
         if not moved:
             return []
-        changes: dict[str, Any] = {"status": to, "next_attempt_at": next_attempt_at}
-        if count_attempt:
-            changes["attempts"] = F("attempts") + 1
-        if deadline_at is not None:
-            changes["deadline_at"] = Greatest("deadline_at", Value(deadline_at))
-        if to in status.FINAL:
-            changes["completed_at"] = now
-        _update(moved, changes, entries)
+        for count, ids in _tell(moved, entries).items():
+            statements.move(
+                ids,
+                count,
+                next_attempt_at,
+                deadline_at,
+                now,
+                to=to,
+                counts_attempt=count_attempt,
+                has_deadline=deadline_at is not None,
+            )
         for request in moved:
             request.status = to
             if errors and (error := errors.get(request.pk)):
@@ -357,23 +356,19 @@ def postpone(request_ids: Sequence[UUID], at: datetime, entry: Entry) -> None:
         timeline.append(ids, entry)
 
 
-def _update(
+def _tell(
     moved: Sequence[Request],
-    changes: Mapping[str, Any],
     entries: Callable[[Request], Sequence[Entry]] | Sequence[Entry],
-) -> None:
-    """Write the same ``changes`` to all, and to each its entries."""
+) -> dict[int, list[UUID]]:
+    """Write the entries of each request; return who has how many."""
     events: list[RequestEvent] = []
     by_count: dict[int, list[UUID]] = defaultdict(list)
     for request in moved:
         own = entries(request) if callable(entries) else entries
         events += timeline.rows(request, own)
         by_count[len(own)].append(request.pk)
-    for count, ids in by_count.items():
-        Request.objects.filter(pk__in=ids).update(
-            last_sequence=F("last_sequence") + count, **changes
-        )
-    RequestEvent.objects.bulk_create(events)
+    bulk.insert(events)
+    return by_count
 
 
 def _publish(requests: Sequence[Request], take_sequence: TakeSequence | None) -> None:
@@ -387,7 +382,7 @@ def _publish(requests: Sequence[Request], take_sequence: TakeSequence | None) ->
         raise ValueError("the outcomes of a zone need their sequence")
     last = take_sequence(len(requests)) if take_sequence else None
     now = clock.now()
-    OutboxEvent.objects.bulk_create(
+    bulk.insert(
         OutboxEvent(
             request=request,
             type=request.status,

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
-from dnsorch import clock
+from dnsorch import bulk, clock
 from dnsorch.exceptions import DnsorchError
 from requests_tracker.models import Request, RequestEvent, Step
+from requests_tracker.services import statements
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,12 @@ def append_each(entries: Mapping[UUID, Sequence[Entry]]) -> None:
     with transaction.atomic():
         # The row lock makes the sequence of each timeline gapless and in order of
         # commit: a reader who has seen event n has seen all before it.
-        locked = Request.objects.select_for_update().filter(pk__in=list(entries))
         events: list[RequestEvent] = []
         by_count: dict[int, list[UUID]] = defaultdict(list)
-        for request in locked.order_by("pk"):
+        for request in statements.lock(list(entries)):
             own = entries[request.pk]
             events += rows(request, own)
             by_count[len(own)].append(request.pk)
         for count, ids in by_count.items():
-            Request.objects.filter(pk__in=ids).update(
-                last_sequence=F("last_sequence") + count
-            )
-        RequestEvent.objects.bulk_create(events)
+            statements.advance(ids, count)
+        bulk.insert(events)

@@ -1,0 +1,258 @@
+"""Statements of the hot paths: compiled once, run often.
+
+Django compiles a queryset anew whenever it is used, which takes longer than
+PostgreSQL needs for most of our statements. Here a function says once what a
+statement is, as a queryset like any other, and is then called with values::
+
+    @prepared.rows
+    def named(zone: int, names: Collection[str]) -> QuerySet[RRset]:
+        return RRset.objects.filter(zone=zone, name__in=names)
+
+    for rrset in named(7, ["www.example.test."]): ...
+
+The function runs once for each shape of its arguments, with parameters in place of
+the values; what comes back is its SQL and how Django reads its rows. So it may hand
+an argument on to the queryset and look at it in no other way:
+
+* a positional argument is a value, or a collection of values for ``__in``; it is not
+  None where it is compared, which SQL says in other words;
+* a keyword-only argument is a part of the statement, which is compiled for each of
+  its values: there are few of them, and they can be hashed;
+* the values of a relation are looked for by its key: ``rrset__pk__in``.
+
+The shape of a collection is its length, rounded up to a power of two: its last value
+is said again. There are no statements kept by the database server, so that poolers
+(pgbouncer) may stand in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, transaction
+from django.db.models import Expression, QuerySet
+from django.db.models.sql import UpdateQuery
+from django.db.utils import DEFAULT_DB_ALIAS
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The attribute of a connection that has its statements.
+_KEPT = "dnsorch_prepared"
+
+#: What a function of :func:`update` returns: which rows, and their new values.
+Update = tuple["QuerySet[Any, Any]", dict[str, Any]]
+
+
+class Parameter(Expression):
+    """Stands for an argument of a statement, or for an item of one."""
+
+    def __init__(self, position: int, item: int | None = None) -> None:
+        """``item`` is its place in an argument that is a collection."""
+        super().__init__()
+        self.position = position
+        self.item = item
+
+    @property
+    def hex(self) -> Parameter:
+        """Itself: databases without UUIDs are given this attribute of one."""
+        return self
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        """Return a placeholder, and itself to be replaced."""
+        return "%s", [self]
+
+    def of(self, arguments: Sequence[Any]) -> Any:
+        """Return the value that is given for it."""
+        argument = arguments[self.position]
+        if self.item is None:
+            return argument
+        return argument[min(self.item, len(argument) - 1)]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A statement of one shape, and for a SELECT how its rows are read."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    compiler: Any
+    reader: Any = None
+    converters: Any = None
+
+    def run(self, connection: Any, arguments: Sequence[Any]) -> Any:
+        """Send it with these arguments; return the cursor, for the caller to close."""
+        values = [
+            _adapt(connection, each.of(arguments) if type(each) is Parameter else each)
+            for each in self.parameters
+        ]
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self.sql, values)
+        except Exception:
+            cursor.close()
+            raise
+        return cursor
+
+
+def _adapt(connection: Any, value: Any) -> Any:
+    """Return a value as the database driver takes it."""
+    if isinstance(value, UUID):
+        return value if connection.features.has_native_uuid_field else value.hex
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, (dict, list)):
+        return connection.ops.adapt_json_value(value, None)
+    return value
+
+
+class _Statement(Generic[P]):
+    """A function that says what a statement is.
+
+    Its SQL is kept with the connection, which belongs to one thread.
+    """
+
+    def __init__(self, make: Callable[P, Any]) -> None:
+        self.make = make
+        self.__doc__ = make.__doc__
+
+    def _compiled(
+        self, connection: Any, arguments: Sequence[Any], fixed: dict[str, Any]
+    ) -> Compiled | None:
+        """Return the statement of this shape; None if no row can be meant."""
+        shape = [
+            _room(len(each)) if isinstance(each, list) else None for each in arguments
+        ]
+        key = (self, *shape, *fixed.items())
+        known: dict[Hashable, Compiled | None]
+        known = vars(connection).setdefault(_KEPT, {})
+        if key in known:
+            return known[key]
+        made = self.make(*map(_parameters, range(len(shape)), shape), **fixed)
+        try:
+            found = self._compile(connection, made)
+        except EmptyResultSet:
+            found = None
+        known[key] = found
+        return found
+
+    def _compile(self, connection: Any, made: Any) -> Compiled:
+        raise NotImplementedError
+
+
+class Rows(_Statement[P], Generic[P, R]):
+    """A SELECT: of models, of tuples, or of single values."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[R]:
+        """Return the rows, read as the queryset would read them."""
+        connection, arguments = connections[DEFAULT_DB_ALIAS], _given(args)
+        compiled = self._compiled(connection, arguments, kwargs)
+        if compiled is None:
+            return []
+        with compiled.run(connection, arguments) as cursor:
+            fetched = cursor.fetchall()
+        return list(compiled.reader(_Fetched(compiled, fetched)))
+
+    def _compile(self, connection: Any, made: QuerySet[Any, Any]) -> Compiled:
+        compiler = made.query.get_compiler(connection=connection)
+        sql, parameters = compiler.as_sql()
+        columns = [each[0] for each in compiler.select[: compiler.col_count]]
+        return Compiled(
+            sql,
+            tuple(parameters),
+            compiler,
+            made._iterable_class,
+            compiler.get_converters(columns),
+        )
+
+
+class Updates(_Statement[P]):
+    """An UPDATE."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        """Return how many rows were changed."""
+        connection, arguments = connections[DEFAULT_DB_ALIAS], _given(args)
+        compiled = self._compiled(connection, arguments, kwargs)
+        if compiled is None:
+            return 0
+        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS):
+            with compiled.run(connection, arguments) as cursor:
+                return int(cursor.rowcount)
+
+    def _compile(self, connection: Any, made: Update) -> Compiled:
+        rows, values = made
+        query: Any = rows.query.chain(UpdateQuery)
+        query.add_update_values(values)
+        compiler = query.get_compiler(connection=connection)
+        sql, parameters = compiler.as_sql()
+        return Compiled(sql, tuple(parameters), compiler)
+
+
+def rows(make: Callable[P, QuerySet[Any, R]]) -> Rows[P, R]:
+    """Have a function that returns a queryset return its rows, by prepared SQL."""
+    return Rows(make)
+
+
+def update(make: Callable[P, Update]) -> Updates[P]:
+    """Have a function that says which rows get which values update them."""
+    return Updates(make)
+
+
+class _Fetched:
+    """Rows that were fetched, as the iterables of Django look at a queryset.
+
+    It is its own query and the compiler of that, too: all they want of those is here.
+    """
+
+    db = DEFAULT_DB_ALIAS
+    _known_related_objects: dict[Any, Any] = {}
+
+    def __init__(self, compiled: Compiled, fetched: list[tuple[Any, ...]]) -> None:
+        compiler = compiled.compiler
+        self.query = self
+        self.select, self.klass_info = compiler.select, compiler.klass_info
+        self.annotation_col_map = compiler.annotation_col_map
+        self._compiled, self._rows = compiled, fetched
+
+    def get_compiler(self, using: str) -> _Fetched:
+        return self
+
+    def execute_sql(self, **how: Any) -> list[tuple[Any, ...]]:
+        return self._rows
+
+    def results_iter(self, results: Any = None, **how: Any) -> Iterator[Any]:
+        if self._compiled.converters:
+            yield from self._compiled.compiler.apply_converters(
+                self._rows, self._compiled.converters
+            )
+        else:
+            yield from self._rows
+
+
+def _given(args: Sequence[Any]) -> list[Any]:
+    """Return arguments with collections as lists."""
+    return [
+        (
+            list(each)
+            if isinstance(each, Collection) and not isinstance(each, (str, bytes, dict))
+            else each
+        )
+        for each in args
+    ]
+
+
+def _room(length: int) -> int:
+    """Return the power of two that is not less, and 0 for 0."""
+    return 1 << (length - 1).bit_length() if length else 0
+
+
+def _parameters(position: int, room: int | None) -> Any:
+    """Return what stands for an argument: a parameter, or one for each item."""
+    if room is None:
+        return Parameter(position)
+    return [Parameter(position, item) for item in range(room)]
