@@ -76,6 +76,13 @@ class Parameter(Expression):
 
 
 @dataclass(frozen=True)
+class Json:
+    """A value of a JSON field, as an argument of a statement."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A statement of one shape, and for a SELECT how its rows are read."""
 
@@ -106,8 +113,8 @@ def _adapt(connection: Any, value: Any) -> Any:
         return value if connection.features.has_native_uuid_field else value.hex
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
-    if isinstance(value, (dict, list)):
-        return connection.ops.adapt_json_value(value, None)
+    if isinstance(value, Json):
+        return connection.ops.adapt_json_value(value.value, None)
     return value
 
 
@@ -239,7 +246,7 @@ def _given(args: Sequence[Any]) -> list[Any]:
     return [
         (
             list(each)
-            if isinstance(each, Collection) and not isinstance(each, (str, bytes, dict))
+            if isinstance(each, Collection) and not isinstance(each, (str, bytes))
             else each
         )
         for each in args

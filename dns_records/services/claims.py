@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from dns_records.models import Batch, Change, ChangeStatus
 from dns_records.services import queue
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.queue import Parcel
+from dnsorch import prepared
+from dnsorch.prepared import Update
 from requests_tracker.models import Step
 from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
@@ -45,11 +49,8 @@ def claim(
         kept = {request.pk for request in moved}
         if not kept:
             return None, []
-        rows = Change.objects.filter(
-            request__in=kept, status=ChangeStatus.PENDING
-        ).order_by("id")
         grouped: dict[object, list[Change]] = {}
-        for row in rows:
+        for row in _pending(kept):
             grouped.setdefault(row.request_id, []).append(row)
         parcels = [
             Parcel(parcel.request_id, tuple(grouped[parcel.request_id]))
@@ -58,5 +59,18 @@ def claim(
         ]
         images, _ = queue.message(parcels)
         batch = run.write_batch(number, requests=len(parcels), images=images)
-        rows.update(status=ChangeStatus.SENT, batch=batch)
+        _mark_sent(kept, batch.pk)
     return batch, parcels
+
+
+@prepared.rows
+def _pending(request_ids: Collection[UUID]) -> QuerySet[Change]:
+    mine = Change.objects.filter(request__pk__in=request_ids)
+    return mine.filter(status=ChangeStatus.PENDING).order_by("id")
+
+
+@prepared.update
+def _mark_sent(request_ids: Collection[UUID], batch_id: int) -> Update:
+    mine = Change.objects.filter(request__pk__in=request_ids)
+    values = {"status": ChangeStatus.SENT, "batch_id": batch_id}
+    return mine.filter(status=ChangeStatus.PENDING), values

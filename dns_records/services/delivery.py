@@ -33,6 +33,7 @@ from dns_records.services import (
     unfenced,
     wake,
     withdrawal,
+    zones,
 )
 from dns_records.services.foreign import ForeignEdit
 from dns_records.services.lane_run import LaneRun
@@ -58,7 +59,7 @@ def drain(zone_id: int) -> bool:
     or its backend is left alone. The time of one lease is bounded, so that a lane with
     much work does not starve others: then the lane is woken again.
     """
-    zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
+    zone = zones.by_id(zone_id)
     lease = _enter(zone) if zone else None
     if zone is None or lease is None:
         return False
@@ -67,9 +68,7 @@ def drain(zone_id: int) -> bool:
         run = LaneRun(lease, zone)
         _settle_the_past(run)
         until = time.monotonic() + min(MAX_TURN_S, settings.DNSORCH_LEASE_S / 2)
-        over = False
-        while not over:
-            lanes.clear_dirty(lease)
+        while True:
             found = queue.scan(zone_id)
             # Where all that was found is done, who came since has set the dirty flag.
             is_done = found.is_all
@@ -79,7 +78,9 @@ def drain(zone_id: int) -> bool:
             if is_done and lanes.release(lease):
                 return sent
             # One message at least, however long the server took for the marker.
-            over = time.monotonic() >= until
+            if time.monotonic() >= until:
+                break
+            lanes.clear_dirty(lease)
         lanes.hand_back(lease)
         # Whatever the dirty flag says: who set it may have been told that we hold
         # the lease.

@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from django.conf import settings
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from dns_records.models import Batch, BatchStatus, Fencing, Lane, LaneState, Mode, Zone
+from dns_records.models import Batch, BatchStatus, Fencing, LaneState, Mode, Zone
 from dns_records.providers import registry
 from dns_records.providers.base import Fence, Provider, Receipt, RRsetChange
 from dns_records.providers.errors import Fenced, OutcomeUnknown
@@ -25,7 +27,8 @@ from dns_records.services import foreign, lanes, unfenced
 from dns_records.services.lanes import Lease, LeaseLost
 from dns_records.services.orders import Order
 from dns_records.tcp import Deadline
-from dnsorch import clock, failpoints
+from dnsorch import bulk, clock, failpoints, prepared
+from dnsorch.prepared import Update
 
 logger = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class LaneRun:
             and self.provider.can_fence
             and failpoints.stands("marker")
         )
-        lane = Lane.objects.get(zone=zone)
+        lane = lease.lane
         self.marker = Marker(lane.marker_epoch, lane.marker_number)
         self._known = lane
         # Nobody but the holder of the lease counts.
@@ -80,9 +83,7 @@ class LaneRun:
         # The marker that the last takeover found and replaced, until a batch followed.
         self.replaced: str | None = None
         self.has_taken_over = False
-        self.undecided = Batch.objects.filter(
-            lane=lane, status=BatchStatus.SENT
-        ).first()
+        self.undecided = next(iter(_undecided(zone.pk)), None)
 
     @property
     def failed_before(self) -> bool:
@@ -187,7 +188,7 @@ class LaneRun:
         self, number: int, *, requests: int, images: Sequence[RRsetChange]
     ) -> Batch:
         """Write the row of a message before it is sent."""
-        return Batch.objects.create(
+        batch = Batch(
             lane_id=self.zone.pk,
             epoch=self.lease.epoch,
             number=number,
@@ -197,6 +198,8 @@ class LaneRun:
             attempts=1,
             sent_at=clock.now(),
         )
+        bulk.insert([batch])
+        return batch
 
     def send(self, batch: Batch, images: Sequence[RRsetChange]) -> Receipt:
         """Send the message of a batch; never within a transaction.
@@ -295,8 +298,22 @@ class LaneRun:
         )
         batch.status, batch.rcode, batch.error = status, rcode, error
         batch.decided_at = clock.now()
-        batch.save(update_fields=["status", "rcode", "error", "decided_at"])
+        _decide(batch.pk, status, rcode, error, batch.decided_at)
 
     def forget_marker(self) -> None:
         """Have the marker taken anew: the server does not hold the one we left."""
         lanes.guard(self.lease, marker_epoch=0)
+
+
+@prepared.rows
+def _undecided(zone_id: int) -> QuerySet[Batch]:
+    sent = Batch.objects.filter(lane=zone_id, status=BatchStatus.SENT)
+    return sent.order_by("pk")[:1]
+
+
+@prepared.update
+def _decide(
+    batch_id: int, status: str, rcode: str, error: str, decided_at: datetime
+) -> Update:
+    values = {"status": status, "rcode": rcode, "error": error}
+    return Batch.objects.filter(pk=batch_id), {**values, "decided_at": decided_at}

@@ -18,14 +18,16 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from dns_records import retry
 from dns_records.models import Backend, Lane, LaneState
 from dns_records.tcp import Deadline
-from dnsorch import clock, failpoints
+from dnsorch import clock, failpoints, prepared
 from dnsorch.exceptions import DnsorchError
+from dnsorch.prepared import Update
 
 
 class LeaseLost(DnsorchError):
@@ -41,6 +43,8 @@ class Lease:
     zone_id: int
     epoch: int
     taken_over: bool
+    # As it was when the lease was taken.
+    lane: Lane = field(compare=False)
     # By our clock, never later than by the database's.
     ends: Deadline = field(default_factory=lambda: Deadline(0), compare=False)
 
@@ -54,26 +58,48 @@ def holder() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident():x}"
 
 
-def _expiry() -> object:
-    return Now() + timedelta(seconds=settings.DNSORCH_LEASE_S)
+def _expiry(lease_s: float) -> object:
+    return Now() + timedelta(seconds=lease_s)
 
 
 def acquire(zone_id: int) -> Lease | None:
-    """Take the lease; None if it is held, or the lane waits out a back-off."""
-    lane = Lane.objects.filter(
-        Q(not_before__isnull=True) | Q(not_before__lte=Now()), zone=zone_id
-    )
-    mine = {"holder": holder(), "lease_expires_at": _expiry()}
-    ends = Deadline(settings.DNSORCH_LEASE_S)
+    """Take the lease; None if it is held, or the lane waits out a back-off.
+
+    The wake-up is forgotten: what waits is looked for next.
+    """
+    lease_s, me = settings.DNSORCH_LEASE_S, holder()
+    ends = Deadline(lease_s)
     with transaction.atomic():
         taken_over = False
-        if not lane.filter(lease_expires_at__isnull=True).update(**mine):
-            expired = lane.filter(lease_expires_at__lte=Now())
-            if not expired.update(epoch=F("epoch") + 1, **mine):
+        if not _take_free(zone_id, me, lease_s=lease_s):
+            if not _take_expired(zone_id, me, lease_s=lease_s):
                 return None
             taken_over = True
-        epoch = Lane.objects.values_list("epoch", flat=True).get(zone=zone_id)
-    return Lease(zone_id, epoch, taken_over, ends)
+        (lane,) = _lane(zone_id)
+    return Lease(zone_id, lane.epoch, taken_over, lane, ends)
+
+
+def _open_now(zone_id: int) -> QuerySet[Lane]:
+    on_time = Q(not_before__isnull=True) | Q(not_before__lte=Now())
+    return Lane.objects.filter(on_time, zone=zone_id)
+
+
+@prepared.update
+def _take_free(zone_id: int, me: str, *, lease_s: float) -> Update:
+    values = {"holder": me, "lease_expires_at": _expiry(lease_s), "dirty": False}
+    return _open_now(zone_id).filter(lease_expires_at__isnull=True), values
+
+
+@prepared.update
+def _take_expired(zone_id: int, me: str, *, lease_s: float) -> Update:
+    values = {"holder": me, "lease_expires_at": _expiry(lease_s), "dirty": False}
+    expired = _open_now(zone_id).filter(lease_expires_at__lte=Now())
+    return expired, {**values, "epoch": F("epoch") + 1}
+
+
+@prepared.rows
+def _lane(zone_id: int) -> QuerySet[Lane]:
+    return Lane.objects.filter(zone=zone_id)
 
 
 def guard(lease: Lease, **fields: object) -> None:
@@ -82,15 +108,33 @@ def guard(lease: Lease, **fields: object) -> None:
     Raises:
         LeaseLost: the lease is not ours any more; nothing may be written.
     """
-    mine = Lane.objects.filter(
-        zone=lease.zone_id, epoch=lease.epoch, lease_expires_at__gt=Now()
-    )
+    lease_s = settings.DNSORCH_LEASE_S
+    ends = Deadline(lease_s)
+    expires = {"lease_expires_at": _expiry(lease_s)}
     if not failpoints.stands("guarded_results"):
-        mine = Lane.objects.filter(zone=lease.zone_id)
-    ends = Deadline(settings.DNSORCH_LEASE_S)
-    if not mine.update(lease_expires_at=_expiry(), **fields):
+        renewed = Lane.objects.filter(zone=lease.zone_id).update(**expires, **fields)
+    elif any(isinstance(each, Combinable) for each in fields.values()):
+        # What the database is to compute would be another statement each time.
+        renewed = _held(lease.zone_id, lease.epoch).update(**expires, **fields)
+    else:
+        mine, values = (lease.zone_id, lease.epoch), fields.values()
+        renewed = _renew(*mine, *values, names=tuple(fields), lease_s=lease_s)
+    if not renewed:
         raise LeaseLost
     lease.ends = ends
+
+
+def _held(zone_id: int, epoch: int) -> QuerySet[Lane]:
+    mine = Lane.objects.filter(zone=zone_id, epoch=epoch)
+    return mine.filter(lease_expires_at__gt=Now())
+
+
+@prepared.update
+def _renew(
+    zone_id: int, epoch: int, *values: object, names: tuple[str, ...], lease_s: float
+) -> Update:
+    fields = dict(zip(names, values, strict=True))
+    return _held(zone_id, epoch), {"lease_expires_at": _expiry(lease_s), **fields}
 
 
 def raise_epoch(lease: Lease, above: int) -> None:
@@ -111,10 +155,16 @@ def clear_dirty(lease: Lease) -> None:
 
 def release(lease: Lease) -> bool:
     """Give the lease back unless somebody woke the lane; say whether it is over."""
-    mine = Lane.objects.filter(zone=lease.zone_id, epoch=lease.epoch)
-    if mine.filter(dirty=False).update(lease_expires_at=None, holder=""):
+    if _give_back(lease.zone_id, lease.epoch):
         return True
+    mine = Lane.objects.filter(zone=lease.zone_id, epoch=lease.epoch)
     return not mine.exists()
+
+
+@prepared.update
+def _give_back(zone_id: int, epoch: int) -> Update:
+    mine = Lane.objects.filter(zone=zone_id, epoch=epoch, dirty=False)
+    return mine, {"lease_expires_at": None, "holder": ""}
 
 
 def hand_back(lease: Lease) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from dns_records.models import Zone
+from dnsorch import prepared
 from dnsorch.exceptions import DnsorchError
+from dnsorch.prepared import Update
 from requests_tracker.models import Request, Step
 from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
@@ -21,20 +23,34 @@ def take_sequence(zone_id: int, count: int) -> int:
 
     Holds the zone's row until the transaction ends: called last in it.
     """
-    zone = Zone.objects.filter(pk=zone_id)
-    zone.update(event_seq=F("event_seq") + count)
-    return zone.values_list("event_seq", flat=True).get()
+    _advance(zone_id, count)
+    (last,) = _last(zone_id)
+    return last
+
+
+@prepared.update
+def _advance(zone_id: int, count: int) -> Update:
+    return Zone.objects.filter(pk=zone_id), {"event_seq": F("event_seq") + count}
+
+
+@prepared.rows
+def _last(zone_id: int) -> QuerySet[Zone, int]:
+    return Zone.objects.filter(pk=zone_id).values_list("event_seq", flat=True)
 
 
 def complete(
-    zone_id: int, request_ids: Sequence[UUID], entries: Sequence[Entry]
+    zone_id: int,
+    request_ids: Sequence[UUID],
+    entries: Sequence[Entry],
+    locked: Mapping[UUID, Request] | None = None,
 ) -> list[Request]:
-    """Close verified requests as ``completed``."""
+    """Close verified requests as ``completed``; the caller may have ``locked`` them."""
     done = Entry(Step.COMPLETED, "completed")
     return lifecycle.move(
         request_ids,
         Status.COMPLETED,
         [*entries, done],
+        locked=locked,
         take_sequence=partial(take_sequence, zone_id),
     )
 

@@ -15,7 +15,7 @@ from dns_records.coalesce import Wanted
 from dns_records.images import Image, Key
 from dns_records.models import Change, ChangeStatus
 from dns_records.providers.base import RRsetChange
-from dnsorch import clock
+from dnsorch import clock, prepared
 
 # Most often the first of them fill a message.
 SCAN_FIRST = 1000
@@ -71,15 +71,20 @@ def scan(zone_id: int) -> Scan:
     name, and with them the other names of their change sets. The work is bounded,
     however much waits.
     """
-    waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
     for size in (SCAN_FIRST, SCAN_CHANGES):
-        rows = list(waiting[:size])
+        rows = _waiting(zone_id, size=size)
         is_cut = len(rows) == size
         chosen, is_full = _choose(rows, is_cut=is_cut)
         if is_full or not is_cut:
             break
     # Of what only waits there is nothing to be sent, however much it is.
     return Scan(chosen, not chosen or not (is_cut or is_full))
+
+
+@prepared.rows
+def _waiting(zone_id: int, *, size: int) -> QuerySet[Any]:
+    waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
+    return waiting[:size]
 
 
 def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:

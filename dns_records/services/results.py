@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from dns_records.images import Image, Key
 from dns_records.models import (
@@ -24,10 +24,11 @@ from dns_records.providers.errors import ProviderError
 from dns_records.services import breaker, lanes, observations, queue, withdrawal
 from dns_records.services.lane_run import LaneRun
 from dns_records.services.queue import Parcel
-from dnsorch import clock, failpoints
+from dnsorch import clock, failpoints, prepared
 from dnsorch.exceptions import DnsorchError, Reason
+from dnsorch.prepared import Update
 from requests_tracker.models import Request, Step
-from requests_tracker.services import lifecycle, timeline
+from requests_tracker.services import lifecycle, statements, timeline
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import Status
 
@@ -68,7 +69,7 @@ def applied(
     latest = {change.rrset_id: change for change in rows}
     with transaction.atomic():
         run.decide(batch, BatchStatus.APPLIED, rcode=rcode)
-        older = _lock_unverified(latest, rows)
+        older = _lock_unverified(list(latest), rows)
         for change in older:
             change.status = ChangeStatus.SUPERSEDED
             change.superseded_by = latest[change.rrset_id]
@@ -83,16 +84,12 @@ def applied(
         # at COMMIT what it refers to, and would wait for who has locked the name.
         plain = [change.pk for change in rows if change.pk not in superseded]
         replaced = [change for change in rows if change.pk in superseded]
-        when = {
-            "applied_at": now,
-            "next_check_at": now,
-            "check_deadline_at": deadline,
-        }
-        Change.objects.filter(pk__in=plain).update(status=ChangeStatus.APPLIED, **when)
+        moved = _move_to_verifying(run, batch, rows, deadline)
+        _mark_applied(plain, now, deadline)
+        when = ["applied_at", "next_check_at", "check_deadline_at"]
         Change.objects.bulk_update(replaced, ["status", "superseded_by", *when])
         Change.objects.bulk_update(older, ["status", "superseded_by"])
-        _remember_applied(batch, latest)
-        moved = _move_to_verifying(run, batch, rows, deadline)
+        _remember_applied(batch.pk, list(latest))
         _tell_superseded(older, {change.pk: change for change in rows})
         failpoints.hit("before_commit")
     observations.applied(run.zone, moved)
@@ -106,25 +103,38 @@ def _lock_unverified(
 ) -> list[Change]:
     """Return earlier changes of the RRsets that are still to be verified.
 
-    Their requests are locked, and those of ``rows``: requests before changes, as
+    Their requests are locked with those of ``rows``: requests before changes, as
     everybody does who writes both. So they are read again under the lock.
     """
-    unverified = Change.objects.filter(
-        rrset__in=rrset_ids, status=ChangeStatus.APPLIED, next_check_at__isnull=False
-    ).order_by("id")
-    older = set(unverified.values_list("request_id", flat=True))
-    ids = older | {change.request_id for change in rows}
-    locked = Request.objects.select_for_update().filter(pk__in=ids)
-    list(locked.order_by("pk").values_list("pk"))
-    return list(unverified.filter(request__in=older)) if older else []
+    found = {change.request_id for change in _unverified(rrset_ids)}
+    if not found:
+        return []  # those of the rows are locked as they move
+    statements.lock(found | {change.request_id for change in rows})
+    return [each for each in _unverified(rrset_ids) if each.request_id in found]
 
 
-def _remember_applied(batch: Batch, rrset_ids: Collection[int]) -> None:
+@prepared.rows
+def _unverified(rrset_ids: Collection[int]) -> QuerySet[Change]:
+    applied = Change.objects.filter(status=ChangeStatus.APPLIED)
+    unverified = applied.filter(next_check_at__isnull=False)
+    return unverified.filter(rrset__pk__in=rrset_ids).order_by("id")
+
+
+@prepared.update
+def _mark_applied(
+    change_ids: Collection[int], now: datetime, deadline: datetime
+) -> Update:
+    values = {"status": ChangeStatus.APPLIED, "applied_at": now, "next_check_at": now}
+    mine = Change.objects.filter(pk__in=change_ids)
+    return mine, {**values, "check_deadline_at": deadline}
+
+
+@prepared.update
+def _remember_applied(batch_id: int, rrset_ids: Collection[int]) -> Update:
     """Copy what the last change of each RRset in the batch leaves."""
-    own = Change.objects.filter(batch=batch, rrset=OuterRef("pk")).order_by("-id")
-    RRset.objects.filter(pk__in=rrset_ids).update(
-        applied=Subquery(own.values("after")[:1])
-    )
+    own = Change.objects.filter(batch=batch_id, rrset=OuterRef("pk")).order_by("-id")
+    values = {"applied": Subquery(own.values("after")[:1])}
+    return RRset.objects.filter(pk__in=rrset_ids), values
 
 
 def _move_to_verifying(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,17 +17,19 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from dns_records import nameservers, retry, serials
 from dns_records.images import Image
 from dns_records.models import Change, ChangeStatus, VerifyPolicy, Zone
 from dns_records.nameservers import Answer, Question, Report
-from dns_records.services import observations, outcomes, serial_watch
+from dns_records.services import observations, outcomes, serial_watch, zones
 from dns_records.services.observations import Heard
-from dnsorch import clock, tracing
+from dnsorch import clock, prepared, tracing
 from dnsorch.exceptions import DnsorchError, Reason
+from dnsorch.prepared import Json, Update
 from requests_tracker.models import Request, Step
-from requests_tracker.services import timeline
+from requests_tracker.services import statements, timeline
 from requests_tracker.services.timeline import Entry
 from requests_tracker.status import Status
 
@@ -79,7 +81,7 @@ class Written:
 
 def check(zone_id: int) -> bool:
     """Ask for all that is due in a zone; say whether more is due within a second."""
-    zone = Zone.objects.select_related("backend").filter(pk=zone_id).first()
+    zone = zones.by_id(zone_id)
     if zone is None:
         return False
     policy = Policy.of(zone)
@@ -92,20 +94,48 @@ def check(zone_id: int) -> bool:
                 written = _write(zone, policy, changes, [each.report for each in heard])
             _remember_serial(zone, [each.report for each in heard], at)
             _tell(zone, heard, written)
-    soon = Change.objects.filter(zone=zone, next_check_at__lte=clock.now() + SOON)
-    return soon.exists()
+    return bool(_due(zone_id, clock.now() + SOON, limit=1))
 
 
 def _claim(zone: Zone) -> list[Change]:
     """Take the due checks, and with them all that is open on the same RRsets."""
     now = clock.now()
-    open_checks = Change.objects.filter(zone=zone, next_check_at__isnull=False)
-    due = open_checks.filter(next_check_at__lte=now).order_by("id")[:MAX_CHANGES]
     with transaction.atomic():
-        rrsets = {change.rrset_id for change in due.select_for_update()}
-        claimed = open_checks.filter(rrset__in=rrsets)
-        claimed.update(next_check_at=now + CLAIM)
-        return list(claimed.order_by("id"))
+        due = set(_lock_due(zone.pk, now, limit=MAX_CHANGES))
+        if not due:
+            return []
+        _put_off(due, now + CLAIM)
+        return _open_checks(due)
+
+
+def _due_at(zone_id: int, now: datetime) -> QuerySet[Change]:
+    return Change.objects.filter(zone=zone_id, next_check_at__lte=now).order_by("id")
+
+
+@prepared.rows
+def _due(zone_id: int, now: datetime, *, limit: int) -> QuerySet[Change, int]:
+    return _due_at(zone_id, now).values_list("rrset_id", flat=True)[:limit]
+
+
+@prepared.rows
+def _lock_due(zone_id: int, now: datetime, *, limit: int) -> QuerySet[Change, int]:
+    locked = _due_at(zone_id, now).select_for_update()
+    return locked.values_list("rrset_id", flat=True)[:limit]
+
+
+def _open_of(rrset_ids: Collection[int]) -> QuerySet[Change]:
+    mine = Change.objects.filter(rrset__pk__in=rrset_ids)
+    return mine.filter(next_check_at__isnull=False)
+
+
+@prepared.update
+def _put_off(rrset_ids: Collection[int], until: datetime) -> Update:
+    return _open_of(rrset_ids), {"next_check_at": until}
+
+
+@prepared.rows
+def _open_checks(rrset_ids: Collection[int]) -> QuerySet[Change]:
+    return _open_of(rrset_ids).order_by("id")
 
 
 def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Heard]:
@@ -139,19 +169,10 @@ def _write(
 ) -> Written:
     """Write what was seen and close what is done."""
     ids = {change.request_id for change in asked}
-    requests = {
-        each.pk: each
-        for each in Request.objects.select_for_update()
-        .filter(pk__in=ids, status=Status.VERIFYING)
-        .order_by("pk")
-    }
-    changes = list(
-        Change.objects.filter(
-            pk__in=[change.pk for change in asked],
-            request__in=requests,
-            next_check_at__isnull=False,
-        ).order_by("id")
-    )
+    locked = statements.lock_in(ids, states=(Status.VERIFYING,))
+    requests = {each.pk: each for each in locked}
+    still = _still_open([change.pk for change in asked])
+    changes = [change for change in still if change.request_id in requests]
     before = {change.pk: observations.servers_of(change) for change in changes}
     for report in reports:
         _note_seen(zone, report, changes)
@@ -162,6 +183,12 @@ def _write(
     return Written(requests, changes, before, done)
 
 
+@prepared.rows
+def _still_open(change_ids: Collection[int]) -> QuerySet[Change]:
+    mine = Change.objects.filter(pk__in=change_ids, next_check_at__isnull=False)
+    return mine.order_by("id")
+
+
 def _save(changes: Iterable[Change]) -> None:
     """Store what was decided: a statement for all changes of which it is the same."""
     same: dict[tuple[str, datetime | None, str], list[Change]] = defaultdict(list)
@@ -169,11 +196,16 @@ def _save(changes: Iterable[Change]) -> None:
         seen = json.dumps(change.nameservers)
         same[change.status, change.next_check_at, seen].append(change)
     for own in same.values():
-        Change.objects.filter(pk__in=[change.pk for change in own]).update(
-            status=own[0].status,
-            next_check_at=own[0].next_check_at,
-            nameservers=own[0].nameservers,
-        )
+        ids = [change.pk for change in own]
+        _note(ids, own[0].status, own[0].next_check_at, Json(own[0].nameservers))
+
+
+@prepared.update
+def _note(
+    change_ids: Collection[int], status: str, again: datetime | None, seen: Json
+) -> Update:
+    values = {"status": status, "next_check_at": again, "nameservers": seen}
+    return Change.objects.filter(pk__in=change_ids), values
 
 
 def _tell(zone: Zone, heard: Sequence[Heard], written: Written) -> None:
@@ -265,11 +297,7 @@ def _close(
 
     Returns those that are verified.
     """
-    waiting = set(
-        Change.objects.filter(
-            request__in=requests, next_check_at__isnull=False
-        ).values_list("request_id", flat=True)
-    )
+    waiting = set(_waiting(list(requests)))
     late: dict[UUID, list[Change]] = defaultdict(list)
     for change in changes:
         if change.next_check_at is None and not _is_live(policy, change):
@@ -283,8 +311,16 @@ def _close(
             {key: _not_verified(policy, own, reports) for key, own in late.items()},
         )
     if done:
-        outcomes.complete(zone.pk, done, [_verified_entry(zone, policy, reports)])
+        entry = _verified_entry(zone, policy, reports)
+        outcomes.complete(zone.pk, done, [entry], requests)
     return done
+
+
+@prepared.rows
+def _waiting(request_ids: Collection[UUID]) -> QuerySet[Change, UUID]:
+    mine = Change.objects.filter(request__pk__in=request_ids)
+    waiting = mine.filter(next_check_at__isnull=False)
+    return waiting.values_list("request_id", flat=True)
 
 
 def _verified_entry(zone: Zone, policy: Policy, reports: Sequence[Report]) -> Entry:

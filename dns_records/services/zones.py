@@ -66,6 +66,11 @@ def get(access: Access, name: str) -> Zone:
     return found[0]
 
 
+def by_id(zone_id: int) -> Zone | None:
+    """Return the zone of a lane, None if it is not registered any more."""
+    return next(iter(_of_id(zone_id)), None)
+
+
 def get_for_write(access: Access, text: str) -> Zone:
     """Return the zone that a client names, for somebody who may change it.
 
@@ -127,6 +132,11 @@ def holders(wanted: Iterable[str]) -> dict[str, Zone]:
         for name, own in by_name.items()
     }
     return {name: zone for name, zone in held.items() if zone is not None}
+
+
+@prepared.rows
+def _of_id(zone_id: int) -> QuerySet[Zone]:
+    return Zone.objects.select_related("backend").filter(pk=zone_id)
 
 
 @prepared.rows

@@ -250,6 +250,7 @@ def move(
     to: Status,
     entries: Callable[[Request], Sequence[Entry]] | Sequence[Entry],
     *,
+    locked: Mapping[UUID, Request] | None = None,
     take_sequence: TakeSequence | None = None,
     errors: Mapping[UUID, DnsorchError] | None = None,
     next_attempt_at: datetime | None = None,
@@ -259,21 +260,26 @@ def move(
     """Move the requests that may become ``to``; return those that did.
 
     A request whose state does not allow it is left as it is: the caller compares.
-    ``take_sequence`` is asked for the zone's next outcome numbers; every final
-    state but ``rejected`` needs it, unless the request has parts. ``deadline_at`` is
-    when the new state ends at the latest, if that is later than the deadline that the
-    requests have.
+    Those that the caller has ``locked`` are not read again. ``take_sequence`` is asked
+    for the zone's next outcome numbers; every final state but ``rejected`` needs it,
+    unless the request has parts. ``deadline_at`` is when the new state ends at the
+    latest, if that is later than the deadline that the requests have.
     """
     now = clock.now()
     sources = [before for before, after in status.TRANSITIONS.items() if to in after]
     # No savepoint within a transaction: who catches what fails here goes back further.
     with transaction.atomic(savepoint=False):
-        moved = statements.lock_in(list(request_ids), states=tuple(sources))
+        ids = sorted(request_ids)
+        moved = (
+            statements.lock_in(ids, states=tuple(sources))
+            if locked is None
+            else [locked[each] for each in ids if locked[each].status in sources]
+        )
         if not moved:
             return []
-        for count, ids in _tell(moved, entries).items():
+        for count, own in _tell(moved, entries).items():
             statements.move(
-                ids,
+                own,
                 count,
                 next_attempt_at,
                 deadline_at,
