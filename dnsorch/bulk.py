@@ -108,11 +108,14 @@ def _insert(
         return []
     connection = connections[DEFAULT_DB_ALIAS]
     table = _table(connection, type(rows[0]), conflict, rows[0].pk is None, returned)
-    found: list[tuple[Any, ...]] = []
-    with transaction.atomic(using=DEFAULT_DB_ALIAS, savepoint=False):
-        size = max(1, connection.ops.bulk_batch_size(table.fields, rows))
-        for start in range(0, len(rows), size):
-            found += table.insert(rows[start : start + size])
+    size = max(1, connection.ops.bulk_batch_size(table.fields, rows))
+    if len(rows) <= size:
+        with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS):
+            found = table.insert(rows)
+    else:
+        with transaction.atomic(using=DEFAULT_DB_ALIAS, savepoint=False):
+            parts = (rows[i : i + size] for i in range(0, len(rows), size))
+            found = [each for part in parts for each in table.insert(part)]
     if table.sets_keys and conflict is None:
         for row, (key,) in zip(rows, found, strict=True):
             row.pk = key

@@ -27,7 +27,7 @@ is said again. There are no statements kept by the database server, so that pool
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -37,6 +37,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections, transaction
 from django.db.models import Expression, QuerySet
 from django.db.models.sql import UpdateQuery
+from django.db.transaction import TransactionManagementError
 from django.db.utils import DEFAULT_DB_ALIAS
 
 P = ParamSpec("P")
@@ -91,6 +92,7 @@ class Compiled:
     compiler: Any
     reader: Any = None
     converters: Any = None
+    locks: bool = False
 
     def run(self, connection: Any, arguments: Sequence[Any]) -> Any:
         """Send it with these arguments; return the cursor, for the caller to close."""
@@ -156,11 +158,17 @@ class Rows(_Statement[P], Generic[P, R]):
     """A SELECT: of models, of tuples, or of single values."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[R]:
-        """Return the rows, read as the queryset would read them."""
+        """Return the rows, read as the queryset would read them.
+
+        Raises:
+            TransactionManagementError: they are to be locked, outside a transaction.
+        """
         connection, arguments = connections[DEFAULT_DB_ALIAS], _given(args)
         compiled = self._compiled(connection, arguments, kwargs)
         if compiled is None:
             return []
+        if compiled.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("rows are locked in a transaction only")
         with compiled.run(connection, arguments) as cursor:
             fetched = cursor.fetchall()
         return list(compiled.reader(_Fetched(compiled, fetched)))
@@ -175,6 +183,7 @@ class Rows(_Statement[P], Generic[P, R]):
             compiler,
             made._iterable_class,
             compiler.get_converters(columns),
+            made.query.select_for_update,
         )
 
 
@@ -232,13 +241,14 @@ class _Fetched:
     def execute_sql(self, **how: Any) -> list[tuple[Any, ...]]:
         return self._rows
 
-    def results_iter(self, results: Any = None, **how: Any) -> Iterator[Any]:
-        if self._compiled.converters:
-            yield from self._compiled.compiler.apply_converters(
-                self._rows, self._compiled.converters
-            )
-        else:
-            yield from self._rows
+    def results_iter(
+        self, results: Any = None, tuple_expected: bool = False, **how: Any
+    ) -> Iterable[Any]:
+        rows, converters = self._rows, self._compiled.converters
+        if not converters:
+            return iter(rows)
+        converted = self._compiled.compiler.apply_converters(rows, converters)
+        return map(tuple, converted) if tuple_expected else converted
 
 
 def _given(args: Sequence[Any]) -> list[Any]:

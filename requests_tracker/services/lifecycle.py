@@ -266,14 +266,13 @@ def move(
     latest, if that is later than the deadline that the requests have.
     """
     now = clock.now()
-    sources = [before for before, after in status.TRANSITIONS.items() if to in after]
+    sources = tuple(old for old, new in status.TRANSITIONS.items() if to in new)
     # No savepoint within a transaction: who catches what fails here goes back further.
     with transaction.atomic(savepoint=False):
-        ids = sorted(request_ids)
         moved = (
-            statements.lock_in(ids, states=tuple(sources))
+            statements.lock_in(list(request_ids), states=sources)
             if locked is None
-            else [locked[each] for each in ids if locked[each].status in sources]
+            else [locked[k] for k in sorted(request_ids) if locked[k].status in sources]
         )
         if not moved:
             return []
