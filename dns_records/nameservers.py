@@ -25,6 +25,8 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import dns.exception
 import dns.flags
@@ -34,6 +36,7 @@ import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import dns.renderer
 import dns.rrset
 
 from dns_records import names, rdata
@@ -43,6 +46,10 @@ from dnsorch.exceptions import Invalid
 # Questions that are on their way at once. Small enough that they and their answers
 # fit into the sockets' buffers, so that neither side waits for the other to read.
 WINDOW = 50
+# RFC 1035 section 4.1.1: octets of the header, where the count of authority records
+# is in it, and the bit for an authoritative answer in its third octet.
+HEADER, NSCOUNT, AA = 12, 8, 0x04
+RCODES = tuple(dns.rcode.to_text(dns.rcode.Rcode(rcode)) for rcode in range(16))
 GLUE = frozenset({dns.rdatatype.A, dns.rdatatype.AAAA})
 
 
@@ -218,14 +225,11 @@ def _ask_window(
 ) -> None:
     """Write all questions, then read all answers, in whatever order they come."""
     first_id = secrets.randbelow(2**16)
-    pending: dict[int, Question] = {}
-    for number, question in enumerate(window):
-        query = dns.message.make_query(
-            question.name, question.type, use_edns=False, flags=0
-        )
-        query.id = (first_id + number) % 2**16
-        pending[query.id] = question
-        connection.send(query.to_wire(), deadline)
+    pending = {
+        (first_id + number) % 2**16: question for number, question in enumerate(window)
+    }
+    queries = [_query(query_id, asked) for query_id, asked in pending.items()]
+    connection.send_all(queries, deadline)
     while pending:
         wire = connection.receive(deadline)
         findings.reached = True
@@ -235,9 +239,24 @@ def _ask_window(
         _take(wire, zone, answered, findings)
 
 
+def _query(query_id: int, question: Question) -> bytes:
+    """Return a query without EDNS and recursion; a whole ``Message`` takes longer."""
+    renderer: Any = dns.renderer.Renderer(id=query_id, flags=0)  # it has no types
+    renderer.add_question(*_asked(question))
+    renderer.write_header()
+    return bytes(renderer.get_wire())
+
+
+@lru_cache(maxsize=4 * WINDOW)
+def _asked(question: Question) -> tuple[dns.name.Name, dns.rdatatype.RdataType]:
+    """Return a question as dnspython has it: to be asked, and to be compared."""
+    name = dns.name.from_text(question.name)
+    return name, dns.rdatatype.from_text(question.type)
+
+
 def _take(wire: bytes, zone: str, question: Question, findings: _Findings) -> None:
     if len(wire) >= 4:  # without EDNS it is all there (RFC 1035 section 4.1.1)
-        findings.rcodes[question] = dns.rcode.to_text(dns.rcode.Rcode(wire[3] & 15))
+        findings.rcodes[question] = RCODES[wire[3] & 15]
     try:
         rrset = _served(wire, zone, question)
     except _NotAnswered as error:
@@ -255,16 +274,15 @@ def _take(wire: bytes, zone: str, question: Question, findings: _Findings) -> No
 
 def _served(wire: bytes, zone: str, question: Question) -> dns.rrset.RRset | None:
     """Return the RRset that an answer holds with authority, None for an absent one."""
+    name, rdtype = _asked(question)
     try:
-        message = dns.message.from_wire(wire)
+        message = _read(wire)
     except (dns.exception.DNSException, ValueError) as error:
         raise _NotAnswered(f"unreadable answer: {error}") from error
-    name = dns.name.from_text(question.name)
-    rdtype = dns.rdatatype.from_text(question.type)
     if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise _NotAnswered(dns.rcode.to_text(message.rcode()))
-    asked = [(q.name, q.rdtype) for q in message.question]
-    if not message.flags & dns.flags.QR or asked != [(name, rdtype)]:
+    questions = [(q.name, q.rdtype) for q in message.question]
+    if not message.flags & dns.flags.QR or questions != [(name, rdtype)]:
         raise _NotAnswered("the answer is to another question")
     if message.flags & dns.flags.AA:
         for rrset in message.answer:
@@ -272,6 +290,20 @@ def _served(wire: bytes, zone: str, question: Question) -> dns.rrset.RRset | Non
                 raise _Hidden(f"hidden by the DNAME of {rrset.name}")
         return message.get_rrset(message.answer, name, dns.rdataclass.IN, rdtype)
     return _from_referral(message, dns.name.from_text(zone), name, rdtype)
+
+
+def _read(wire: bytes) -> dns.message.Message:
+    """Read an answer; of one with authority, the answer section is all that counts.
+
+    What follows, the zone's name servers and their addresses, is half the work.
+
+    Raises:
+        DNSException, ValueError: it is no DNS message.
+    """
+    if len(wire) >= HEADER and wire[2] & AA:
+        wire = wire[:NSCOUNT] + bytes(HEADER - NSCOUNT) + wire[HEADER:]
+        return dns.message.from_wire(wire, ignore_trailing=True)
+    return dns.message.from_wire(wire)
 
 
 def _is_below(name: dns.name.Name, other: dns.name.Name) -> bool:

@@ -12,11 +12,14 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import dns.inet
 
 DEFAULT_PORT = 53
+# Octets that are taken from the socket at once, if so many are there.
+READ_AT_ONCE = 65_536
 # With the underscore that names inside a network of containers have.
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 
@@ -92,6 +95,10 @@ class Deadline:
         return left
 
 
+def _length(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big")
+
+
 def reason(error: Exception) -> str:
     """Return what went wrong in words: as the system says it, without its number."""
     return getattr(error, "strerror", None) or str(error)
@@ -143,6 +150,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         """Take over a connected socket."""
         self._socket = sock
+        self._unread = bytearray()
         self._used_at = time.monotonic()
 
     @classmethod
@@ -177,7 +185,16 @@ class Connection:
             NothingSent: the connection was broken already.
             OSError: it broke, or time ran out (TimeoutError), in the middle.
         """
-        octets = memoryview(len(message).to_bytes(2, "big") + message)
+        self.send_all([message], deadline)
+
+    def send_all(self, messages: Iterable[bytes], deadline: Deadline) -> None:
+        """Send messages one after the other, in as few packets as they need.
+
+        Raises:
+            NothingSent, OSError: as :meth:`send`.
+        """
+        parts = (part for each in messages for part in (_length(each), each))
+        octets = memoryview(b"".join(parts))
         sent = 0
         while sent < len(octets):
             self._socket.settimeout(deadline.left())
@@ -202,21 +219,22 @@ class Connection:
         return message
 
     def _read(self, count: int, deadline: Deadline) -> bytes:
-        octets = bytearray()
-        while len(octets) < count:
+        while len(self._unread) < count:
             self._socket.settimeout(deadline.left())
-            part = self._socket.recv(count - len(octets))
+            part = self._socket.recv(max(count - len(self._unread), READ_AT_ONCE))
             if not part:
                 raise ConnectionResetError("the connection was closed")
-            octets += part
-        return bytes(octets)
+            self._unread += part
+        octets = bytes(self._unread[:count])
+        del self._unread[:count]
+        return octets
 
     def is_usable(self, idle_limit: float) -> bool:
         """Return whether it was used lately and nothing, not even its end, came since.
 
         Octets that nobody asked for would be read as the next answer.
         """
-        if time.monotonic() - self._used_at > idle_limit:
+        if self._unread or time.monotonic() - self._used_at > idle_limit:
             return False
         self._socket.settimeout(0)
         try:
