@@ -241,7 +241,8 @@ def _ask_window(
 
 def _query(query_id: int, question: Question) -> bytes:
     """Return a query without EDNS and recursion; a whole ``Message`` takes longer."""
-    renderer: Any = dns.renderer.Renderer(id=query_id, flags=0)  # it has no types
+    new: Any = dns.renderer.Renderer  # it has no type hints
+    renderer = new(id=query_id, flags=0)
     renderer.add_question(*_asked(question))
     renderer.write_header()
     return bytes(renderer.get_wire())

@@ -66,7 +66,8 @@ def claim(
 @prepared.rows
 def _pending(request_ids: Collection[UUID]) -> QuerySet[Change]:
     mine = Change.objects.filter(request__pk__in=request_ids)
-    return mine.filter(status=ChangeStatus.PENDING).order_by("id")
+    pending = mine.filter(status=ChangeStatus.PENDING).order_by("id")
+    return pending.defer("arguments", "nameservers")
 
 
 @prepared.update

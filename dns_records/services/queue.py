@@ -83,8 +83,8 @@ def scan(zone_id: int) -> Scan:
 
 @prepared.rows
 def _waiting(zone_id: int, *, size: int) -> QuerySet[Any]:
-    waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
-    return waiting[:size]
+    waiting = pending(zone_id).only("request", "owner", "name", "type", "after")
+    return waiting.annotate(due_at=F("request__next_attempt_at"))[:size]
 
 
 def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:

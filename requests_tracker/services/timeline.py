@@ -40,7 +40,7 @@ def rows(request: Request, entries: Sequence[Entry]) -> list[RequestEvent]:
     request.last_sequence += len(entries)
     return [
         RequestEvent(
-            request=request,
+            request_id=request.pk,
             sequence=first + index,
             at=entry.at or now,
             step=entry.step,
