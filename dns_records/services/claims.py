@@ -21,21 +21,20 @@ from requests_tracker.status import Status
 
 
 def claim(
-    run: LaneRun, parcels: Sequence[Parcel]
+    run: LaneRun, request_ids: Sequence[UUID]
 ) -> tuple[Batch | None, Sequence[Parcel]]:
     """Write the batch and take its requests, which may have been cancelled meanwhile.
 
-    The images are read again under the requests' locks: a change set that was taken
-    out since may have changed them.
+    Their changes are read under the requests' locks: a change set that was taken out
+    since the scan may have changed them.
     """
     server = run.zone.nameservers[0] if run.zone.nameservers else run.zone.backend.name
     with transaction.atomic():
-        ids = [parcel.request_id for parcel in parcels]
-        others = len(ids) - 1
+        others = len(request_ids) - 1
         together = f" with {others} other change set(s)" if others else ""
         number = run.next_number()
         moved = lifecycle.move(
-            ids,
+            request_ids,
             Status.PROVISIONING,
             [
                 Entry(
@@ -49,14 +48,7 @@ def claim(
         kept = {request.pk for request in moved}
         if not kept:
             return None, []
-        grouped: dict[object, list[Change]] = {}
-        for row in _pending(kept):
-            grouped.setdefault(row.request_id, []).append(row)
-        parcels = [
-            Parcel(parcel.request_id, tuple(grouped[parcel.request_id]))
-            for parcel in parcels
-            if parcel.request_id in kept
-        ]
+        parcels = queue.parcels(_pending(kept))
         images, _ = queue.message(parcels)
         batch = run.write_batch(number, requests=len(parcels), images=images)
         _mark_sent(kept, batch.pk)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -72,8 +73,8 @@ def drain(zone_id: int) -> bool:
             found = queue.scan(zone_id)
             # Where all that was found is done, who came since has set the dirty flag.
             is_done = found.is_all
-            if found.parcels:
-                is_done &= _deliver(run, found.parcels)
+            if found.request_ids:
+                is_done &= _deliver(run, found.request_ids)
                 sent = True
             if is_done and lanes.release(lease):
                 return sent
@@ -240,7 +241,7 @@ def _images(
     return images
 
 
-def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> bool:
+def _deliver(run: LaneRun, request_ids: Sequence[UUID]) -> bool:
     """Send change sets in one message, and see to it whatever becomes of it.
 
     Returns whether all of them were applied at once.
@@ -250,7 +251,7 @@ def _deliver(run: LaneRun, parcels: Sequence[Parcel]) -> bool:
         ProviderError: it has to wait, and what was sent stays undecided.
         LeaseLost: nothing more may be written.
     """
-    batch, parcels = claims.claim(run, parcels)
+    batch, parcels = claims.claim(run, request_ids)
     if batch is None:
         return False
     failpoints.hit("after_wal")
@@ -381,16 +382,17 @@ def _in_the_way(
     failed = foreign.split(error, parcels)
     withdrawal.fail(run.zone, failed)
     # What is planned anew without them is read again when it is claimed.
-    rest = [parcel for parcel in parcels if parcel.request_id not in failed]
+    rest = [each.request_id for each in parcels if each.request_id not in failed]
     if rest:
         _deliver(run, rest)
 
 
 def _bisect(run: LaneRun, parcels: Sequence[Parcel]) -> None:
     """Send each half of the change sets by itself, in order."""
-    middle = len(parcels) // 2
-    _deliver(run, parcels[:middle])
-    _deliver(run, parcels[middle:])
+    ids = [parcel.request_id for parcel in parcels]
+    middle = len(ids) // 2
+    _deliver(run, ids[:middle])
+    _deliver(run, ids[middle:])
 
 
 def _lane_state(error: ProviderError) -> LaneState:

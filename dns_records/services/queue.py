@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -52,16 +52,28 @@ def due(now: datetime) -> Q:
     )
 
 
+class Waiting(NamedTuple):
+    """What a scan looks at of a change."""
+
+    request_id: UUID
+    owner_id: int
+    name: str
+    type: str
+    after: dict[str, Any] | None
+    due_at: datetime | None
+
+    @property
+    def size(self) -> tuple[Key, int]:
+        """Its RRset, and how many octets of a message it takes at the most."""
+        key = Key(self.name, self.type)
+        return key, coalesce.octets(key, Image.load(self.after))
+
+
 class Scan(NamedTuple):
-    """The oldest due change sets that fit into one message, and whether no more are."""
+    """The oldest due requests that fit into one message, and whether no more are."""
 
-    parcels: list[Parcel]
+    request_ids: list[UUID]
     is_all: bool
-
-
-def next_parcels(zone_id: int) -> list[Parcel]:
-    """Return the oldest due change sets that fit into one message, in order."""
-    return scan(zone_id).parcels
 
 
 def scan(zone_id: int) -> Scan:
@@ -72,7 +84,7 @@ def scan(zone_id: int) -> Scan:
     however much waits.
     """
     for size in (SCAN_FIRST, SCAN_CHANGES):
-        rows = _waiting(zone_id, size=size)
+        rows = [Waiting(*each) for each in _waiting(zone_id, size=size)]
         is_cut = len(rows) == size
         chosen, is_full = _choose(rows, is_cut=is_cut)
         if is_full or not is_cut:
@@ -82,14 +94,14 @@ def scan(zone_id: int) -> Scan:
 
 
 @prepared.rows
-def _waiting(zone_id: int, *, size: int) -> QuerySet[Any]:
-    waiting = pending(zone_id).only("request", "owner", "name", "type", "after")
-    return waiting.annotate(due_at=F("request__next_attempt_at"))[:size]
+def _waiting(zone_id: int, *, size: int) -> QuerySet[Change, tuple[Any, ...]]:
+    waiting = pending(zone_id).annotate(due_at=F("request__next_attempt_at"))
+    return waiting.values_list(*Waiting._fields)[:size]
 
 
-def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:
-    """Return the due change sets among ``rows``, and whether no more fit."""
-    by_request: dict[UUID, list[Any]] = {}
+def _choose(rows: Sequence[Waiting], *, is_cut: bool) -> tuple[list[UUID], bool]:
+    """Return the due requests among ``rows``, and whether no more fit."""
+    by_request: dict[UUID, list[Waiting]] = {}
     for row in rows:
         by_request.setdefault(row.request_id, []).append(row)
     if is_cut:
@@ -97,7 +109,7 @@ def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:
         del by_request[rows[-1].request_id]
     now = clock.now()
     blocked: set[int] = set()
-    chosen: list[Parcel] = []
+    chosen: list[UUID] = []
     sizes: dict[Key, int] = {}
     octets = 0
     for request_id, own in by_request.items():
@@ -106,21 +118,28 @@ def _choose(rows: Sequence[Any], *, is_cut: bool) -> tuple[list[Parcel], bool]:
         if owners & blocked or (at is not None and at > now):
             blocked |= owners
             continue
-        parcel = Parcel(request_id, tuple(own))
-        sized = {w.key: coalesce.octets(w.key, w.image) for w in parcel.wanted}
+        sized = dict(change.size for change in own)
         octets += sum(size - sizes.get(key, 0) for key, size in sized.items())
         if chosen and octets > coalesce.MAX_OCTETS:
             return chosen, True
-        chosen.append(parcel)
+        chosen.append(request_id)
         sizes |= sized
         if len(chosen) == MAX_REQUESTS:
             return chosen, True
     return chosen, False
 
 
-def message(parcels: Sequence[Parcel]) -> tuple[list[RRsetChange], dict[int, int]]:
+def parcels(changes: Iterable[Change]) -> list[Parcel]:
+    """Return changes in the order of their ids as those of their requests."""
+    by_request: dict[UUID, list[Change]] = {}
+    for change in changes:
+        by_request.setdefault(change.request_id, []).append(change)
+    return [Parcel(key, tuple(own)) for key, own in by_request.items()]
+
+
+def message(sent: Sequence[Parcel]) -> tuple[list[RRsetChange], dict[int, int]]:
     """Return the images of one message, and which change gave way to which."""
-    merged = coalesce.coalesce(each for parcel in parcels for each in parcel.wanted)
+    merged = coalesce.coalesce(each for parcel in sent for each in parcel.wanted)
     images = [rrset_change(key, image) for key, image in merged.images.items()]
     return images, dict(merged.superseded)
 
@@ -134,7 +153,4 @@ def rrset_change(key: Key, image: Image | None) -> RRsetChange:
 def of_batch(batch_id: int) -> list[Parcel]:
     """Return what a batch that is not decided yet has on the wire."""
     rows = Change.objects.filter(batch=batch_id, status=ChangeStatus.SENT)
-    by_request: dict[UUID, list[Change]] = {}
-    for row in rows.order_by("id"):
-        by_request.setdefault(row.request_id, []).append(row)
-    return [Parcel(key, tuple(own)) for key, own in by_request.items()]
+    return parcels(rows.order_by("id"))

@@ -255,7 +255,7 @@ def note_unavailable(zone: Zone, error: ProviderError, at: datetime) -> None:
     """Tell what waits for the server, sent or to be sent next, until when and why."""
     sent = Change.objects.filter(zone=zone, status=ChangeStatus.SENT)
     ids = set(sent.values_list("request_id", flat=True))
-    ids |= {parcel.request_id for parcel in queue.next_parcels(zone.pk)}
+    ids |= set(queue.scan(zone.pk).request_ids)
     entry = Entry(
         Step.BACKEND_UNAVAILABLE,
         f"{error.detail}; next attempt at {at:%H:%M:%S} UTC",

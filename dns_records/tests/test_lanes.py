@@ -289,7 +289,7 @@ def post_after_scan(
 
     def and_then_post(zone_id: int) -> queue.Scan:
         found = scan(zone_id)
-        if not found.parcels:
+        if not found.request_ids:
             monkeypatch.setattr(queue, "scan", scan)
             add(name, "192.0.2.1")
         return found

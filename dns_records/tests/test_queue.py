@@ -12,6 +12,7 @@ from dns_records.images import Image, Key
 from dns_records.models import Change, Zone
 from dns_records.providers.base import RRsetChange
 from dns_records.services import queue
+from dns_records.services.queue import Parcel
 from dns_records.tests.world import add, address, draft, make_zone, post
 from dnsorch import clock
 from requests_tracker.models import Request
@@ -21,7 +22,12 @@ pytestmark = pytest.mark.django_db
 
 def chosen(zone: Zone) -> list[object]:
     """Return the requests of the next message, in order."""
-    return [parcel.request_id for parcel in queue.next_parcels(zone.pk)]
+    return [*queue.scan(zone.pk).request_ids]
+
+
+def parcels(zone: Zone) -> list[Parcel]:
+    """Return all that waits."""
+    return queue.parcels(queue.pending(zone.pk))
 
 
 def wait(request: Request, seconds: float = 60) -> None:
@@ -53,7 +59,7 @@ def test_a_parcel_holds_the_changes_of_one_request(zone: Zone) -> None:
     request = post(
         draft("add", "b", "A", "192.0.2.1"), draft("add", "a", "A", "192.0.2.2")
     )
-    (parcel,) = queue.next_parcels(zone.pk)
+    (parcel,) = parcels(zone)
     assert parcel.request_id == request.pk
     assert [(w.key.name, w.image) for w in parcel.wanted] == [
         ("b.example.test.", Image(300, ("192.0.2.1",))),
@@ -145,7 +151,7 @@ def test_a_message_has_the_latest_image_and_says_what_gave_way(zone: Zone) -> No
     add("a", "192.0.2.1")
     post(draft("add", "b", "A", "192.0.2.1"))
     post(draft("delete", "a", "A"))
-    images, superseded = queue.message(queue.next_parcels(zone.pk))
+    images, superseded = queue.message(parcels(zone))
     assert images == [
         RRsetChange("a.example.test.", "A", 0, ()),
         RRsetChange("b.example.test.", "A", 300, ("192.0.2.1",)),
