@@ -58,8 +58,7 @@ def claim(
 @prepared.rows
 def _pending(request_ids: Collection[UUID]) -> QuerySet[Change]:
     mine = Change.objects.filter(request__pk__in=request_ids)
-    pending = mine.filter(status=ChangeStatus.PENDING).order_by("id")
-    return pending.defer("arguments", "nameservers")
+    return mine.filter(status=ChangeStatus.PENDING).order_by("id")
 
 
 @prepared.update

@@ -37,8 +37,6 @@ MAX_CHANGES = 2000
 # For so long nobody else asks for the same changes.
 CLAIM = timedelta(seconds=10)
 SOON = timedelta(seconds=1)
-# What a change has that is not looked at here.
-UNUSED = ("arguments", "before")
 
 
 class NotVerified(DnsorchError):
@@ -137,7 +135,7 @@ def _put_off(rrset_ids: Collection[int], until: datetime) -> Update:
 
 @prepared.rows
 def _open_checks(rrset_ids: Collection[int]) -> QuerySet[Change]:
-    return _open_of(rrset_ids).defer(*UNUSED).order_by("id")
+    return _open_of(rrset_ids).order_by("id")
 
 
 def _ask(zone: Zone, policy: Policy, changes: Sequence[Change]) -> list[Heard]:
@@ -188,7 +186,7 @@ def _write(
 @prepared.rows
 def _still_open(change_ids: Collection[int]) -> QuerySet[Change]:
     mine = Change.objects.filter(pk__in=change_ids, next_check_at__isnull=False)
-    return mine.defer(*UNUSED).order_by("id")
+    return mine.order_by("id")
 
 
 def _save(changes: Iterable[Change]) -> None:
