@@ -14,11 +14,15 @@ from dnsorch.bench.stack import DELIVERY, SINGLE
 
 def live(bench: Bench) -> Iterator[Measured]:
     """One request after the other: when DNS answers with it, and the tracker knows."""
+    yield from live_in(bench, SINGLE)
+
+
+def live_in(bench: Bench, zone: str, which: str = "") -> Iterator[Measured]:
+    """Post one request after the other in a zone; ``which`` is told of the figures."""
+    records = bench.records(bench.mark(), bench.sizes.probes, [zone])
     probes = [
         (name, address, bench.body(V2, name, zone, address))
-        for name, zone, address in bench.records(
-            bench.mark(), bench.sizes.probes, [SINGLE]
-        )
+        for name, _, address in records
     ]
     ours = bench.load(
         "probe",
@@ -27,14 +31,14 @@ def live(bench: Bench) -> Iterator[Measured]:
         probes=probes,
         ports=bench.stack.nameservers.ports,
     )
-    floor = update(bench, bench.sizes.probes, [SINGLE], singly=True)
+    floor = update(bench, bench.sizes.probes, [zone], singly=True)
     for name, kind, against in (
         ("POST to the primary's answer", "first", "first"),
         ("POST to all servers' answers", "all", "all"),
         ("POST to completed", "completed", "all"),
     ):
         yield Measured(
-            name,
+            f"{name}{which}",
             "ms (p50)",
             median(ours[kind]) * 1000,
             {"UPDATE + query": median(floor[against]) * 1000},

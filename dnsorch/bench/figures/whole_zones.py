@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from dnsorch.bench.bench import JSON, Bench
+from dnsorch.bench.figures.delivering import live_in
 from dnsorch.bench.figures.resources import memory
 from dnsorch.bench.results import Measured
 from dnsorch.bench.stack import DELIVERY, PATIENCE_S
@@ -20,7 +21,7 @@ _HELD = (
 
 
 def zone(bench: Bench) -> Iterator[Measured]:
-    """Import and audit of a large zone: seconds, and peak of worker and sweep."""
+    """Import and audit of a large zone, their peaks of memory, and changes in it."""
     stack, count = bench.stack, bench.sizes.hosts
     # Each run takes over one that the product does not have yet.
     name = next(
@@ -47,6 +48,7 @@ def zone(bench: Bench) -> Iterator[Measured]:
         )
     ((held,),) = stack.query(_HELD, name)
     assert held >= count, f"{held} RRsets of {name}"
+    yield from live_in(bench, name, f", in {count:,} RRsets")
 
 
 def _watched(bench: Bench, path: str, body: str) -> tuple[float, float]:
