@@ -28,26 +28,30 @@ is said again. There are no statements kept by the database server, so that pool
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, transaction
-from django.db.models import Expression, QuerySet
+from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql import UpdateQuery
 from django.db.transaction import TransactionManagementError
 from django.db.utils import DEFAULT_DB_ALIAS
 
 P = ParamSpec("P")
 R = TypeVar("R")
+M = TypeVar("M", bound=Model)
 
 #: The attribute of a connection that has its statements.
 _KEPT = "dnsorch_prepared"
 
 #: What a function of :func:`update` returns: which rows, and their new values.
 Update = tuple["QuerySet[Any, Any]", dict[str, Any]]
+#: The same for :func:`returning`, of a model.
+UpdateOf = tuple["QuerySet[M]", dict[str, Any]]
 
 
 class Parameter(Expression):
@@ -187,26 +191,73 @@ class Rows(_Statement[P], Generic[P, R]):
         )
 
 
-class Updates(_Statement[P]):
-    """An UPDATE."""
+class _Changing(_Statement[P]):
+    """A statement that writes: an error spoils the transaction it is in."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        """Return how many rows were changed."""
+    def _run(self, args: Sequence[Any], fixed: dict[str, Any]) -> Any:
+        """Send it; return it and its open cursor, None where no row can be meant."""
         connection, arguments = connections[DEFAULT_DB_ALIAS], _given(args)
-        compiled = self._compiled(connection, arguments, kwargs)
+        compiled = self._compiled(connection, arguments, fixed)
         if compiled is None:
-            return 0
+            return None
         with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS):
-            with compiled.run(connection, arguments) as cursor:
-                return int(cursor.rowcount)
+            return compiled, compiled.run(connection, arguments)
 
-    def _compile(self, connection: Any, made: Update) -> Compiled:
+    @staticmethod
+    def _update(connection: Any, made: Update) -> Compiled:
         rows, values = made
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values(values)
         compiler = query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
         return Compiled(sql, tuple(parameters), compiler)
+
+
+class Updates(_Changing[P]):
+    """An UPDATE."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        """Return how many rows were changed."""
+        sent = self._run(args, kwargs)
+        if sent is None:
+            return 0
+        with sent[1] as cursor:
+            return int(cursor.rowcount)
+
+    def _compile(self, connection: Any, made: Update) -> Compiled:
+        return self._update(connection, made)
+
+
+class Returning(_Changing[P], Generic[P, M]):
+    """An UPDATE with RETURNING."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[M]:
+        """Return the rows that were changed, as they are now."""
+        sent = self._run(args, kwargs)
+        if sent is None:
+            return []
+        compiled, opened = sent
+        with opened as cursor:
+            found = cursor.fetchall()
+        if compiled.converters:
+            found = compiled.compiler.apply_converters(found, compiled.converters)
+        return [compiled.reader(row) for row in found]
+
+    def _compile(self, connection: Any, made: Update) -> Compiled:
+        model: Any = made[0].model
+        updated = self._update(connection, made)
+        columns = [each.get_col(model._meta.db_table) for each in model._meta.fields]
+        listed = [updated.compiler.compile(each)[0] for each in columns]
+        return replace(
+            updated,
+            sql=f"{updated.sql} RETURNING {', '.join(listed)}",
+            reader=partial(
+                model.from_db,
+                DEFAULT_DB_ALIAS,
+                [each.attname for each in model._meta.fields],
+            ),
+            converters=updated.compiler.get_converters(columns),
+        )
 
 
 def rows(make: Callable[P, QuerySet[Any, R]]) -> Rows[P, R]:
@@ -217,6 +268,11 @@ def rows(make: Callable[P, QuerySet[Any, R]]) -> Rows[P, R]:
 def update(make: Callable[P, Update]) -> Updates[P]:
     """Have a function that says which rows get which values update them."""
     return Updates(make)
+
+
+def returning(make: Callable[P, UpdateOf[M]]) -> Returning[P, M]:
+    """Have a function that says which rows get which values return them, updated."""
+    return Returning(make)
 
 
 class _Fetched:

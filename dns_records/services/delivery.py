@@ -83,8 +83,7 @@ def drain(zone_id: int) -> bool:
                 break
             lanes.clear_dirty(lease)
         lanes.hand_back(lease)
-        # Whatever the dirty flag says: who set it may have been told that we hold
-        # the lease.
+        # Who set the dirty flag meanwhile saw that we held the lease.
         with tracing.apart():
             wake.publish(wake.DELIVER, zone_id)
     except LeaseLost:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
@@ -27,7 +26,7 @@ from dns_records.models import Backend, Lane, LaneState
 from dns_records.tcp import Deadline
 from dnsorch import clock, failpoints, prepared
 from dnsorch.exceptions import DnsorchError
-from dnsorch.prepared import Update
+from dnsorch.prepared import Update, UpdateOf
 
 
 class LeaseLost(DnsorchError):
@@ -69,14 +68,10 @@ def acquire(zone_id: int) -> Lease | None:
     """
     lease_s, me = settings.DNSORCH_LEASE_S, holder()
     ends = Deadline(lease_s)
-    with transaction.atomic():
-        taken_over = False
-        if not _take_free(zone_id, me, lease_s=lease_s):
-            if not _take_expired(zone_id, me, lease_s=lease_s):
-                return None
-            taken_over = True
-        (lane,) = _lane(zone_id)
-    return Lease(zone_id, lane.epoch, taken_over, lane, ends)
+    for take, taken_over in ((_take_free, False), (_take_expired, True)):
+        for lane in take(zone_id, me, lease_s=lease_s):
+            return Lease(zone_id, lane.epoch, taken_over, lane, ends)
+    return None
 
 
 def _open_now(zone_id: int) -> QuerySet[Lane]:
@@ -84,22 +79,17 @@ def _open_now(zone_id: int) -> QuerySet[Lane]:
     return Lane.objects.filter(on_time, zone=zone_id)
 
 
-@prepared.update
-def _take_free(zone_id: int, me: str, *, lease_s: float) -> Update:
+@prepared.returning
+def _take_free(zone_id: int, me: str, *, lease_s: float) -> UpdateOf[Lane]:
     values = {"holder": me, "lease_expires_at": _expiry(lease_s), "dirty": False}
     return _open_now(zone_id).filter(lease_expires_at__isnull=True), values
 
 
-@prepared.update
-def _take_expired(zone_id: int, me: str, *, lease_s: float) -> Update:
+@prepared.returning
+def _take_expired(zone_id: int, me: str, *, lease_s: float) -> UpdateOf[Lane]:
     values = {"holder": me, "lease_expires_at": _expiry(lease_s), "dirty": False}
     expired = _open_now(zone_id).filter(lease_expires_at__lte=Now())
     return expired, {**values, "epoch": F("epoch") + 1}
-
-
-@prepared.rows
-def _lane(zone_id: int) -> QuerySet[Lane]:
-    return Lane.objects.filter(zone=zone_id)
 
 
 def guard(lease: Lease, **fields: object) -> None:
@@ -168,9 +158,12 @@ def _give_back(zone_id: int, epoch: int) -> Update:
 
 
 def hand_back(lease: Lease) -> None:
-    """Give the lease back whatever waits; the caller wakes the lane again."""
+    """Give the lease back whatever waits; the caller wakes the lane again.
+
+    Who set the dirty flag meanwhile has told nobody.
+    """
     Lane.objects.filter(zone=lease.zone_id, epoch=lease.epoch).update(
-        lease_expires_at=None, holder=""
+        lease_expires_at=None, holder="", dirty=False
     )
 
 

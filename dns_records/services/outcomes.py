@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from dns_records.models import Zone
 from dnsorch import prepared
 from dnsorch.exceptions import DnsorchError
-from dnsorch.prepared import Update
+from dnsorch.prepared import UpdateOf
 from requests_tracker.models import Request, Step
 from requests_tracker.services import lifecycle
 from requests_tracker.services.timeline import Entry
@@ -23,19 +23,13 @@ def take_sequence(zone_id: int, count: int) -> int:
 
     Holds the zone's row until the transaction ends: called last in it.
     """
-    _advance(zone_id, count)
-    (last,) = _last(zone_id)
-    return last
+    (zone,) = _advance(zone_id, count)
+    return zone.event_seq
 
 
-@prepared.update
-def _advance(zone_id: int, count: int) -> Update:
+@prepared.returning
+def _advance(zone_id: int, count: int) -> UpdateOf[Zone]:
     return Zone.objects.filter(pk=zone_id), {"event_seq": F("event_seq") + count}
-
-
-@prepared.rows
-def _last(zone_id: int) -> QuerySet[Zone, int]:
-    return Zone.objects.filter(pk=zone_id).values_list("event_seq", flat=True)
 
 
 def complete(

@@ -117,7 +117,8 @@ def lanes_to_drain() -> list[tuple[int, int, bool]]:
     """Return the lanes with due changes or an undecided batch, and no lease.
 
     Each with the number of its last message, which rises while somebody sends, and
-    whether its dirty flag is set: then somebody gave a hint, which may be lost.
+    whether somebody gave a hint, which may be lost: the dirty flag says so, unless it
+    was set for a holder of the lease that has died.
     """
     now = clock.now()
     pending = Change.objects.filter(zone=OuterRef("pk"), status=ChangeStatus.PENDING)
@@ -127,7 +128,10 @@ def lanes_to_drain() -> list[tuple[int, int, bool]]:
         Q(lease_expires_at__isnull=True) | Q(lease_expires_at__lte=now),
         Exists(pending.filter(queue.due(now))) | Exists(undecided),
     )
-    return list(free.order_by("pk").values_list("pk", "batch_number", "dirty"))
+    rows = free.order_by("pk").values_list(
+        "pk", "batch_number", "dirty", "lease_expires_at"
+    )
+    return [(pk, number, dirty and held is None) for pk, number, dirty, held in rows]
 
 
 def checks_due() -> list[tuple[int, datetime]]:

@@ -19,8 +19,8 @@ from django.db import transaction
 from kombu.exceptions import KombuError
 
 from dns_records.models import Lane
-from dnsorch import prepared
-from dnsorch.prepared import Update
+from dnsorch import clock, prepared
+from dnsorch.prepared import UpdateOf
 
 logger = structlog.get_logger(__name__)
 
@@ -68,13 +68,16 @@ def after_commit(zone_id: int) -> None:
 
 
 def mark(zone_id: int) -> None:
-    """Set the lane's dirty flag and publish, if the flag was not set already."""
-    if _set_dirty(zone_id):
-        publish_aside(DELIVER, zone_id)
+    """Set the lane's dirty flag; publish if it was not set and nobody is at work."""
+    for lane in _set_dirty(zone_id):
+        ends = lane.lease_expires_at
+        # Who has the lease finds the flag before giving it back.
+        if ends is None or ends <= clock.now():
+            publish_aside(DELIVER, zone_id)
 
 
-@prepared.update
-def _set_dirty(zone_id: int) -> Update:
+@prepared.returning
+def _set_dirty(zone_id: int) -> UpdateOf[Lane]:
     return Lane.objects.filter(zone=zone_id, dirty=False), {"dirty": True}
 
 

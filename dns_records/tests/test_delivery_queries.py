@@ -24,7 +24,7 @@ def count(call: Callable[[int], Any], zone: Zone) -> int:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("call", "most"), [(delivery.drain, 28), (verification.check, 18)]
+    ("call", "most"), [(delivery.drain, 25), (verification.check, 17)]
 )
 def test_a_message_costs_what_it_costs(
     zone: Zone, call: Callable[[int], Any], most: int

@@ -202,6 +202,20 @@ def test_a_lane_that_is_held_or_waits_is_left_alone(zone: Zone) -> None:
 
 
 @pytest.mark.django_db
+def test_a_flag_that_was_set_for_a_dead_holder_told_nobody(zone: Zone) -> None:
+    add("www", "192.0.2.1")
+    Lane.objects.update(dirty=True)
+    assert sweep.lanes_to_drain() == [(zone.pk, 0, True)]
+    lease = lanes.acquire(zone.pk)
+    assert lease is not None
+    Lane.objects.update(dirty=True)
+    let_lease_expire(zone)
+    assert sweep.lanes_to_drain() == [(zone.pk, 0, False)]
+    lanes.hand_back(lease)
+    assert sweep.lanes_to_drain() == [(zone.pk, 0, False)]
+
+
+@pytest.mark.django_db
 def test_a_message_nobody_decided_is_found(zone: Zone, store: Store) -> None:
     """Nothing is pending: only the batch says that something is to be done."""
     delivery.drain(zone.pk)

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -15,10 +16,11 @@ from django.db import transaction
 from kombu.exceptions import ConnectionLimitExceeded, OperationalError
 
 from dns_records.models import Lane
-from dns_records.services import wake
+from dns_records.services import lanes, wake
 from dns_records.services.wake import backlog
 from dns_records.tests.conftest import Broker
 from dns_records.tests.world import add, make_zone
+from dnsorch import clock
 
 
 class Seconds:
@@ -109,6 +111,22 @@ def test_nothing_is_published_before_the_commit_or_without_it(broker: Broker) ->
         raise RuntimeError
     assert broker.sent == [(wake.DELIVER, zone.pk)]
     assert Lane.objects.get().dirty is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_holds_the_lease_sees_the_flag_and_needs_no_hint(broker: Broker) -> None:
+    zone = make_zone()
+    lease = lanes.acquire(zone.pk)
+    assert lease is not None
+    wake.mark(zone.pk)
+    assert (broker.sent, lanes.release(lease)) == ([], False)
+    lanes.hand_back(lease)
+    # He may be dead as well.
+    for ends in (None, clock.now() - timedelta(seconds=1)):
+        broker.sent.clear()
+        Lane.objects.update(dirty=False, lease_expires_at=ends)
+        wake.mark(zone.pk)
+        assert broker.sent == [(wake.DELIVER, zone.pk)]
 
 
 @pytest.mark.django_db(transaction=True)

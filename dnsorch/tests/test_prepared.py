@@ -12,12 +12,13 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 from django.db.transaction import TransactionManagementError
+from django.forms import model_to_dict
 from pytest_django import DjangoAssertNumQueries
 
 from dns_records.models import OwnerName, RRset, Zone
 from dns_records.tests import world
 from dnsorch import clock, prepared
-from dnsorch.prepared import Json, Update
+from dnsorch.prepared import Json, Update, UpdateOf
 from requests_tracker.models import Request
 from requests_tracker.status import Status
 from requests_tracker.tests.factories import RequestFactory
@@ -184,3 +185,24 @@ def test_each_thread_has_its_own() -> None:
         thread.join()
     assert found == [zone, zone]
     assert compiled == ["zones", "zones"]
+
+
+@prepared.returning
+def touch(
+    ids: Collection[UUID], events: int, error: Json, *, states: tuple[Status, ...]
+) -> UpdateOf[Request]:
+    mine = Request.objects.filter(pk__in=ids, status__in=states)
+    return mine, {"last_sequence": F("last_sequence") + events, "error": error}
+
+
+@pytest.mark.django_db
+def test_rows_come_back_as_they_are_now() -> None:
+    first, second = RequestFactory.create(), RequestFactory.create(last_sequence=4)
+    ids, error = [first.pk, second.pk], Json({"code": "x"})
+    found = touch(ids, 2, error, states=(Status.QUEUED,))
+    stored = list(Request.objects.order_by("pk"))
+    for ours, theirs in zip(sorted(found, key=lambda r: r.pk), stored, strict=True):
+        assert model_to_dict(ours) == model_to_dict(theirs)
+    assert [each.last_sequence for each in stored] == [2, 6]
+    assert touch(ids, 2, error, states=(Status.FAILED,)) == []
+    assert touch([], 2, error, states=(Status.QUEUED,)) == []
