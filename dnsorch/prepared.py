@@ -27,11 +27,11 @@ is said again. There are no statements kept by the database server, so that pool
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -54,14 +54,27 @@ Update = tuple["QuerySet[Any, Any]", dict[str, Any]]
 UpdateOf = tuple["QuerySet[M]", dict[str, Any]]
 
 
+class Slot(NamedTuple):
+    """The place of an argument in a call, or of an item in an argument."""
+
+    position: int
+    item: int | None
+
+    def value(self, arguments: Sequence[Any]) -> Any:
+        """Return what was given there."""
+        argument = arguments[self.position]
+        if self.item is None:
+            return argument
+        return argument[min(self.item, len(argument) - 1)]
+
+
 class Parameter(Expression):
     """Stands for an argument of a statement, or for an item of one."""
 
     def __init__(self, position: int, item: int | None = None) -> None:
         """``item`` is its place in an argument that is a collection."""
         super().__init__()
-        self.position = position
-        self.item = item
+        self.slot = Slot(position, item)
 
     @property
     def hex(self) -> Parameter:
@@ -69,15 +82,8 @@ class Parameter(Expression):
         return self
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
-        """Return a placeholder, and itself to be replaced."""
-        return "%s", [self]
-
-    def of(self, arguments: Sequence[Any]) -> Any:
-        """Return the value that is given for it."""
-        argument = arguments[self.position]
-        if self.item is None:
-            return argument
-        return argument[min(self.item, len(argument) - 1)]
+        """Return a placeholder, and what it stands for."""
+        return "%s", [self.slot]
 
 
 @dataclass(frozen=True)
@@ -89,19 +95,20 @@ class Json:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A statement of one shape, and for a SELECT how its rows are read."""
+    """A statement of one shape, and how its rows are read.
+
+    What Django compiled it from is not kept: that is much for hundreds of values.
+    """
 
     sql: str
-    parameters: tuple[Any, ...]
-    compiler: Any
-    reader: Any = None
-    converters: Any = None
+    parameters: Sequence[Any]
+    read: Callable[[Iterable[Any]], Iterable[Any]] = iter
     locks: bool = False
 
     def run(self, connection: Any, arguments: Sequence[Any]) -> Any:
         """Send it with these arguments; return the cursor, for the caller to close."""
         values = [
-            _adapt(connection, each.of(arguments) if type(each) is Parameter else each)
+            _adapt(connection, each.value(arguments)) if type(each) is Slot else each
             for each in self.parameters
         ]
         cursor = connection.cursor()
@@ -175,20 +182,19 @@ class Rows(_Statement[P], Generic[P, R]):
             raise TransactionManagementError("rows are locked in a transaction only")
         with compiled.run(connection, arguments) as cursor:
             fetched = cursor.fetchall()
-        return list(compiled.reader(_Fetched(compiled, fetched)))
+        return list(compiled.read(fetched))
 
     def _compile(self, connection: Any, made: QuerySet[Any, Any]) -> Compiled:
         compiler = made.query.get_compiler(connection=connection)
         sql, parameters = compiler.as_sql()
         columns = [each[0] for each in compiler.select[: compiler.col_count]]
-        return Compiled(
-            sql,
-            tuple(parameters),
-            compiler,
+        read = partial(
+            _read,
             made._iterable_class,
-            compiler.get_converters(columns),
-            made.query.select_for_update,
+            (compiler.select, compiler.klass_info, compiler.annotation_col_map),
+            partial(_convert, connection, compiler.get_converters(columns)),
         )
+        return Compiled(sql, parameters, read, made.query.select_for_update)
 
 
 class _Changing(_Statement[P]):
@@ -203,14 +209,12 @@ class _Changing(_Statement[P]):
         with transaction.mark_for_rollback_on_error(using=DEFAULT_DB_ALIAS):
             return compiled, compiled.run(connection, arguments)
 
-    @staticmethod
-    def _update(connection: Any, made: Update) -> Compiled:
+    def _update(self, connection: Any, made: Update) -> tuple[Any, str, Sequence[Any]]:
         rows, values = made
         query: Any = rows.query.chain(UpdateQuery)
         query.add_update_values(values)
         compiler = query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
-        return Compiled(sql, tuple(parameters), compiler)
+        return compiler, *compiler.as_sql()
 
 
 class Updates(_Changing[P]):
@@ -225,7 +229,8 @@ class Updates(_Changing[P]):
             return int(cursor.rowcount)
 
     def _compile(self, connection: Any, made: Update) -> Compiled:
-        return self._update(connection, made)
+        _, sql, parameters = self._update(connection, made)
+        return Compiled(sql, parameters)
 
 
 class Returning(_Changing[P], Generic[P, M]):
@@ -238,26 +243,23 @@ class Returning(_Changing[P], Generic[P, M]):
             return []
         compiled, opened = sent
         with opened as cursor:
-            found = cursor.fetchall()
-        if compiled.converters:
-            found = compiled.compiler.apply_converters(found, compiled.converters)
-        return [compiled.reader(row) for row in found]
+            return list(compiled.read(cursor.fetchall()))
 
     def _compile(self, connection: Any, made: Update) -> Compiled:
+        compiler, sql, parameters = self._update(connection, made)
         model: Any = made[0].model
-        updated = self._update(connection, made)
-        columns = [each.get_col(model._meta.db_table) for each in model._meta.fields]
-        listed = [updated.compiler.compile(each)[0] for each in columns]
-        return replace(
-            updated,
-            sql=f"{updated.sql} RETURNING {', '.join(listed)}",
-            reader=partial(
-                model.from_db,
-                DEFAULT_DB_ALIAS,
-                [each.attname for each in model._meta.fields],
-            ),
-            converters=updated.compiler.get_converters(columns),
-        )
+        fields = model._meta.concrete_fields
+        columns = [each.get_col(model._meta.db_table) for each in fields]
+        listed = ", ".join(compiler.compile(each)[0] for each in columns)
+        names = [each.attname for each in fields]
+        convert = partial(_convert, connection, compiler.get_converters(columns))
+
+        def read(rows: Iterable[Any]) -> Iterable[Any]:
+            return (
+                model.from_db(DEFAULT_DB_ALIAS, names, row) for row in convert(rows)
+            )
+
+        return Compiled(f"{sql} RETURNING {listed}", parameters, read)
 
 
 def rows(make: Callable[P, QuerySet[Any, R]]) -> Rows[P, R]:
@@ -275,36 +277,63 @@ def returning(make: Callable[P, UpdateOf[M]]) -> Returning[P, M]:
     return Returning(make)
 
 
+def _read(
+    iterable: Any,
+    columns: tuple[Any, Any, Any],
+    convert: Callable[[Iterable[Any]], Iterable[Any]],
+    rows: Iterable[Any],
+) -> Iterable[Any]:
+    """Return rows as an iterable of Django makes them of its queryset."""
+    return iterable(_Fetched(*columns, convert(rows)))  # type: ignore[no-any-return]
+
+
+def _convert(
+    connection: Any, converters: dict[int, Any], rows: Iterable[Any]
+) -> Iterable[Any]:
+    """Return rows with the values that models have, of what the driver gives."""
+    if not converters:
+        return rows
+    return _converted(connection, converters, rows)
+
+
+def _converted(
+    connection: Any, converters: dict[int, Any], rows: Iterable[Any]
+) -> Iterator[Any]:
+    for row in rows:
+        values = list(row)
+        for position, (functions, expression) in converters.items():
+            for function in functions:
+                value = function(values[position], expression, connection)
+                values[position] = value
+        yield tuple(values)
+
+
+@dataclass
 class _Fetched:
     """Rows that were fetched, as the iterables of Django look at a queryset.
 
     It is its own query and the compiler of that, too: all they want of those is here.
     """
 
-    db = DEFAULT_DB_ALIAS
-    _known_related_objects: dict[Any, Any] = {}
+    select: Any
+    klass_info: Any
+    annotation_col_map: Any
+    rows: Iterable[Any]
+    db: str = DEFAULT_DB_ALIAS
+    _known_related_objects: dict[Any, Any] = field(default_factory=dict)
 
-    def __init__(self, compiled: Compiled, fetched: list[tuple[Any, ...]]) -> None:
-        compiler = compiled.compiler
-        self.query = self
-        self.select, self.klass_info = compiler.select, compiler.klass_info
-        self.annotation_col_map = compiler.annotation_col_map
-        self._compiled, self._rows = compiled, fetched
+    @property
+    def query(self) -> _Fetched:
+        return self
 
     def get_compiler(self, using: str) -> _Fetched:
         return self
 
-    def execute_sql(self, **how: Any) -> list[tuple[Any, ...]]:
-        return self._rows
+    def execute_sql(self, **how: Any) -> Iterable[Any]:
+        return self.rows
 
-    def results_iter(
-        self, results: Any = None, tuple_expected: bool = False, **how: Any
-    ) -> Iterable[Any]:
-        rows, converters = self._rows, self._compiled.converters
-        if not converters:
-            return iter(rows)
-        converted = self._compiled.compiler.apply_converters(rows, converters)
-        return map(tuple, converted) if tuple_expected else converted
+    def results_iter(self, results: Any = None, **how: Any) -> Iterator[Any]:
+        return iter(self.rows)
 
 
 def _given(args: Sequence[Any]) -> list[Any]:
