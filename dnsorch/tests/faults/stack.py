@@ -34,6 +34,8 @@ SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 #: So long a process may take to finish or hand back its work at SIGTERM.
 DRAIN_S = 20.0
 WORKERS = ("worker", "worker-2")
+#: What Celery logs once a worker takes tasks.
+READY = " ready."
 #: The stack's own processes that hold no data: a fault may end any of them.
 PROCESSES = (*WORKERS, "sweep", "api", "consumer", "publisher")
 _CONFIGURE = """
@@ -55,6 +57,8 @@ class FaultStack(WatchedStack):
     proxies: dict[str, Proxy] = field(default_factory=dict)
     logs_of: dict[str, UpdateLog] = field(default_factory=dict)
     further: list[str] = field(default_factory=list)
+    # How often each worker had said that it is ready before it was started last.
+    ready_before: dict[str, int] = field(default_factory=dict)
     fired: int = 0
 
     # --- the links
@@ -223,7 +227,19 @@ class FaultStack(WatchedStack):
         if name in ("bind", "bind-secondary", "powerdns", "kafka", "postgresql"):
             self._tell("up", name)
         else:
+            if name in WORKERS:
+                self.ready_before[name] = self.logged(READY, name)
             super().start(name)
+
+    def await_workers(self) -> None:
+        """Wait until each worker takes tasks.
+
+        Until one does, the sweep delivers and would be whom a failpoint stops.
+        """
+        until(lambda: all(map(self._is_ready, WORKERS)) or None, "workers take tasks")
+
+    def _is_ready(self, name: str) -> bool:
+        return self.logged(READY, name) > self.ready_before[name]
 
     def _tell(self, action: str, service: str) -> None:
         command = [str(SERVICES / action), service]
@@ -307,10 +323,11 @@ class FaultStack(WatchedStack):
         until(stopped, f"process {pid} is stopped", 10)
         return pid
 
-    def logged(self, text: str, *names: str) -> int:
+    def logged(self, what: str, *names: str) -> int:
         """Return how often processes wrote a text into their logs."""
         logs = [self.directory / f"{name}.log" for name in names]
-        return sum(log.read_text(errors="replace").count(text) for log in logs)
+        texts = [log.read_text(errors="replace") for log in logs if log.exists()]
+        return sum(text.count(what) for text in texts)
 
     def secrets(self) -> Iterator[str]:
         """Yield what no log may hold."""

@@ -56,6 +56,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultStack]:
 def stack(shared: FaultStack) -> Iterator[FaultStack]:
     """Give the stack that scenarios share, whole again."""
     shared.heal()
+    shared.await_workers()
     yield shared
     shared.heal()
 
