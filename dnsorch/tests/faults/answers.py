@@ -5,10 +5,9 @@ from __future__ import annotations
 import dns.message
 import dns.rcode
 
-# The marker is not as required, or is there where none was to be. In a zone where other
-# hands were seen, images are required beside it, and a server may name what it finds of
-# those first.
-PREREQUISITE_FAILED = {"NXRRSET", "YXRRSET", "YXDOMAIN"}
+# The marker is not as required. In a zone where other hands were seen, images are
+# required beside it, and a server may name what it finds of those first.
+PREREQUISITE_FAILED = {"NXRRSET", "YXRRSET"}
 
 
 def rcode(answer: bytes) -> str:

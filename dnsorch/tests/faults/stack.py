@@ -323,11 +323,12 @@ class FaultStack(WatchedStack):
         until(stopped, f"process {pid} is stopped", 10)
         return pid
 
-    def logged(self, what: str, *names: str) -> int:
+    def logged(self, text: str, *names: str) -> int:
         """Return how often processes wrote a text into their logs."""
         logs = [self.directory / f"{name}.log" for name in names]
-        texts = [log.read_text(errors="replace") for log in logs if log.exists()]
-        return sum(text.count(what) for text in texts)
+        return sum(
+            log.read_text(errors="replace").count(text) for log in logs if log.exists()
+        )
 
     def secrets(self) -> Iterator[str]:
         """Yield what no log may hold."""

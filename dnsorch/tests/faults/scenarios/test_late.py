@@ -35,6 +35,9 @@ def test_paused_after_signing(
     run: Run, stack: FaultStack, long_leases: FaultStack, zone: str
 ) -> None:
     with run("4 paused after_sign", zone) as trial:
+        # The zone has its marker: what comes too late is no first takeover.
+        trial.write(1)
+        trial.go_on()
         lost = stack.logged("lease lost", *WORKERS)
         (fired,) = trial.arm("after_sign=stop")
         trial.write(2)
